@@ -1,0 +1,38 @@
+# Table of contents: the experiment is in config.yaml, the stages are in workflow/rules, what they run in workflow/src.
+#
+#   snakemake --cores all                                                   everything, tiny preset
+#   snakemake --cores all --configfile workflow/presets/smoke.yaml          every rule in about two minutes
+#   snakemake --cores all results/tiny/figures/figure2.pdf                  one figure and what it needs
+#   snakemake --cores all data                                              the data sets alone
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/sft.smk"
+include: "workflow/rules/rl.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand(f"{RESULTS}/figures/{{figure}}.pdf", figure=experiment.figures),
+        expand(f"{RESULTS}/tables/{{table}}.md", table=experiment.tables),
+        f"{RESULTS}/scores.parquet",
+
+
+rule data:
+    input:
+        expand(
+            f"{RESULTS}/data/{{dataset}}/seed{{seed}}/field.json",
+            dataset=experiment.datasets,
+            seed=experiment.seeds,
+        ),

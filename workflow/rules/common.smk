@@ -1,0 +1,56 @@
+# Read and check the configuration; where things lie. Nothing here imports torch.
+import os
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+SOURCE = Path(workflow.basedir) / "workflow" / "src"
+sys.path.insert(0, str(SOURCE))
+# Jobs find the library without being installed, in whatever environment they run.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+
+from selectimprove import specs
+from selectimprove.config import ConfigError, check_preset, check_space, load_experiment
+
+WORKFLOW = "workflow"
+SCRIPTS = f"{WORKFLOW}/scripts"
+MODULES = f"{WORKFLOW}/src/selectimprove"
+ENVIRONMENT = "../../envs/selectimprove.yaml"
+
+try:
+    schema = yaml.safe_load((Path(workflow.basedir) / WORKFLOW / "schemas" / "config.schema.yaml").read_text())
+    experiment = load_experiment(config, schema)
+    check_preset(experiment.preset, Path(WORKFLOW) / "presets", workflow.overwrite_configfiles)
+    check_space(Path("results") / experiment.preset, config["disk_gb"])
+except ConfigError as error:
+    raise WorkflowError(str(error))
+
+RESULTS = f"results/{experiment.preset}"
+
+
+wildcard_constraints:
+    seed=r"\d+",
+    dataset="|".join(experiment.datasets),
+    sft_run="|".join(experiment.sft_values),
+    rl_run="|".join(experiment.rl_values),
+    run="|".join([*experiment.sft_values, *experiment.rl_values]),
+    suite="|".join(experiment.suites),
+    figure="|".join(experiment.figures),
+    table="|".join(experiment.tables),
+
+
+def find_checkpoints_folder(run, seed):
+    stage = "rl" if run in experiment.rl_values else "sft"
+    return f"{RESULTS}/{stage}/{run}/seed{seed}/checkpoints"
+
+
+def find_data_folder(dataset, seed):
+    return f"{RESULTS}/data/{dataset}/seed{seed}"
+
+
+def list_scores(runs, suites):
+    return expand(
+        f"{RESULTS}/evaluation/{{run}}/seed{{seed}}/{{suite}}.parquet", run=runs, seed=experiment.seeds, suite=suites
+    )

@@ -1,0 +1,28 @@
+# Data sets: JSON Lines with everything needed to recompute every answer.
+
+
+rule dataset:
+    input:
+        script=f"{SCRIPTS}/dataset.py",
+    output:
+        train=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/train.jsonl",
+        validation=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/validation.jsonl",
+        test=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/test.jsonl",
+        field=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/field.json",
+    log:
+        f"{RESULTS}/logs/dataset/{{dataset}}_seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/dataset/{{dataset}}_seed{{seed}}.tsv"
+    params:
+        spec=lambda wildcards: specs.dump_spec(experiment.make_data_spec(wildcards.dataset, int(wildcards.seed))),
+        folder=lambda wildcards, output: str(Path(output.train).parent),
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    message:
+        "Data set {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python {input.script} --spec {params.spec:q} --folder {params.folder:q} > {log} 2>&1"

@@ -1,0 +1,57 @@
+# Completions of held-out problems, judged: one table a run and suite, and all of them in one.
+
+
+def list_suite_data(wildcards):
+    folder = find_data_folder(experiment.suites[wildcards.suite].dataset, wildcards.seed)
+    return [f"{folder}/test.jsonl", f"{folder}/field.json"]
+
+
+rule evaluate:
+    input:
+        checkpoints=lambda wildcards: find_checkpoints_folder(wildcards.run, wildcards.seed),
+        data=list_suite_data,
+    output:
+        f"{RESULTS}/evaluation/{{run}}/seed{{seed}}/{{suite}}.parquet",
+    log:
+        f"{RESULTS}/logs/evaluate/{{run}}_seed{{seed}}_{{suite}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate/{{run}}_seed{{seed}}_{{suite}}.tsv"
+    params:
+        spec=lambda wildcards: specs.dump_spec(
+            experiment.make_evaluation_spec(wildcards.run, wildcards.suite, int(wildcards.seed))
+        ),
+        test=lambda wildcards, input: input.data[0],
+        script=f"{SCRIPTS}/evaluate.py",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    conda:
+        ENVIRONMENT
+    message:
+        "Evaluation of {wildcards.run} on {wildcards.suite}, seed {wildcards.seed}"
+    shell:
+        "python {params.script} --spec {params.spec:q} --checkpoints {input.checkpoints:q} --test {params.test:q} "
+        "--output {output:q} --threads {threads} > {log} 2>&1"
+
+
+rule scores:
+    input:
+        script=f"{SCRIPTS}/scores.py",
+        tables=list_scores([*experiment.sft_values, *experiment.rl_values], experiment.suites),
+    output:
+        f"{RESULTS}/scores.parquet",
+    log:
+        f"{RESULTS}/logs/scores.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/scores.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    message:
+        "All scores in one table"
+    shell:
+        "python {input.script} --tables {input.tables:q} --output {output:q} > {log} 2>&1"

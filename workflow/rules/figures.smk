@@ -1,0 +1,66 @@
+# Figures and tables. The module that draws is an input, so that an edit redraws its figure and no other.
+
+SHARED_MODULES = [f"{MODULES}/{name}.py" for name in ("rendering", "scores", "analysis")]
+
+
+def list_figure_scores(name):
+    values = experiment.figures[name] if name in experiment.figures else experiment.tables[name]
+    return list_scores(experiment.list_figure_runs(values), values["suites"])
+
+
+rule figure:
+    input:
+        scores=lambda wildcards: list_figure_scores(wildcards.figure),
+        script=f"{SCRIPTS}/figure.py",
+        module=f"{MODULES}/figures/{{figure}}.py",
+        shared=[*SHARED_MODULES, f"{MODULES}/figures/_style.py"],
+    output:
+        pdf=f"{RESULTS}/figures/{{figure}}.pdf",
+        png=f"{RESULTS}/figures/{{figure}}.png",
+        sidecar=f"{RESULTS}/figures/{{figure}}.json",
+    log:
+        f"{RESULTS}/logs/figure/{{figure}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure/{{figure}}.tsv"
+    params:
+        spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.figure)),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    message:
+        "{wildcards.figure}"
+    shell:
+        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --pdf {output.pdf:q} "
+        "--png {output.png:q} --sidecar {output.sidecar:q} > {log} 2>&1"
+
+
+rule table:
+    input:
+        scores=lambda wildcards: list_figure_scores(wildcards.table),
+        script=f"{SCRIPTS}/table.py",
+        module=f"{MODULES}/tables/{{table}}.py",
+        shared=SHARED_MODULES,
+    output:
+        markdown=f"{RESULTS}/tables/{{table}}.md",
+        csv=f"{RESULTS}/tables/{{table}}.csv",
+        sidecar=f"{RESULTS}/tables/{{table}}.json",
+    log:
+        f"{RESULTS}/logs/table/{{table}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/table/{{table}}.tsv"
+    params:
+        spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.table)),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    message:
+        "{wildcards.table}"
+    shell:
+        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --markdown {output.markdown:q} "
+        "--csv {output.csv:q} --sidecar {output.sidecar:q} > {log} 2>&1"

@@ -1,0 +1,27 @@
+"""Evaluate the kept checkpoints of a run on a suite."""
+
+import argparse
+from pathlib import Path
+
+from selectimprove.specs import EvaluationSpec, parse_spec
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", required=True, help="EvaluationSpec as JSON")
+    parser.add_argument("--checkpoints", required=True, type=Path, help="folder of step<k>")
+    parser.add_argument("--test", required=True, type=Path, help="JSON Lines of held-out problems")
+    parser.add_argument("--output", required=True, type=Path, help="Parquet table, one row a completion")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+
+    from selectimprove import evaluation, training
+
+    training.prepare_process(arguments.threads)
+    spec = parse_spec(EvaluationSpec, arguments.spec)
+    folders = [arguments.checkpoints / f"step{step}" for step in spec.checkpoint_steps]
+    evaluation.evaluate(spec, folders, arguments.test, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Train with GRPO from a checkpoint."""
+
+import argparse
+from pathlib import Path
+
+from selectimprove.specs import RLSpec, parse_spec
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", required=True, help="RLSpec as JSON")
+    parser.add_argument("--start", required=True, type=Path, help="checkpoint to start from")
+    parser.add_argument("--train", required=True, type=Path, help="JSON Lines of training prompts")
+    parser.add_argument("--checkpoints", required=True, type=Path, help="folder for step<k>, one a kept checkpoint")
+    parser.add_argument("--metrics", required=True, type=Path, help="CSV of every step")
+    parser.add_argument("--resume", required=True, type=Path, help="folder for checkpoints to resume from")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+
+    from selectimprove import grpo, training
+
+    training.prepare_process(arguments.threads)
+    spec = parse_spec(RLSpec, arguments.spec)
+    folders = [arguments.checkpoints / f"step{step}" for step in spec.checkpoint_steps]
+    grpo.train(spec, arguments.start, arguments.train, folders, arguments.metrics, arguments.resume)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""Compute one table."""
+
+import argparse
+from pathlib import Path
+
+from selectimprove.rendering import render_table
+from selectimprove.specs import FigureSpec, parse_spec
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", required=True, help="FigureSpec as JSON")
+    parser.add_argument("--scores", required=True, type=Path, nargs="+", help="Parquet tables it is computed from")
+    parser.add_argument("--markdown", required=True, type=Path)
+    parser.add_argument("--csv", required=True, type=Path)
+    parser.add_argument("--sidecar", required=True, type=Path, help="JSON record of what it was computed from")
+    arguments = parser.parse_args()
+    spec = parse_spec(FigureSpec, arguments.spec)
+    render_table(spec, arguments.scores, arguments.markdown, arguments.csv, arguments.sidecar)
+
+
+if __name__ == "__main__":
+    main()

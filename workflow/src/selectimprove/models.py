@@ -1,0 +1,112 @@
+"""Tokenizers and models: the tiny Qwen2 made from scratch, or a pretrained checkpoint, with or without LoRA.
+
+A checkpoint is a folder: model.safetensors and config.json, or a LoRA adapter that names its base; the tokenizer
+beside it. Weights are only ever read from safetensors.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+from selectimprove.specs import ArchitectureSpec, LoraSpec
+from selectimprove.texts import SymbolicText
+
+PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
+
+
+def create_tokenizer(order: int) -> PreTrainedTokenizerFast:
+    """Return the word-level tokenizer of the symbolic text form over GF(order): one token a word."""
+    words = [PAD, EOS, UNKNOWN, *SymbolicText().vocabulary(order)]
+    tokenizer = Tokenizer(WordLevel({word: index for index, word in enumerate(words)}, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, unk_token=UNKNOWN)
+
+
+def create_model(architecture: ArchitectureSpec, tokenizer: PreTrainedTokenizerBase) -> Qwen2ForCausalLM:
+    """Return a randomly initialised Qwen2 (global torch RNG) of this shape for the tokenizer."""
+    return Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(tokenizer),
+            hidden_size=architecture.hidden_size,
+            intermediate_size=architecture.intermediate_size,
+            num_hidden_layers=architecture.layers,
+            num_attention_heads=architecture.heads,
+            num_key_value_heads=architecture.heads,
+            initializer_range=architecture.initializer_range,
+            max_position_embeddings=1024,
+            rope_parameters={"rope_type": "default", "rope_theta": architecture.rope_theta},
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a folder or hub id.
+
+    A folder that holds the word-level tokenizer is loaded by its own class: AutoTokenizer goes by the model's type
+    and would silently put Qwen2's byte-level tokenizer in its place.
+    """
+    settings = Path(source) / "tokenizer_config.json"
+    if settings.is_file() and json.loads(settings.read_text())["tokenizer_class"] == "PreTrainedTokenizerFast":
+        return PreTrainedTokenizerFast.from_pretrained(source)
+    return AutoTokenizer.from_pretrained(source, revision=revision)
+
+
+def load_model(source: str, revision: str | None = None) -> PreTrainedModel:
+    """Return the model of a folder or hub id with its LoRA adapter, if it has one, merged into the weights."""
+    adapter = Path(source) / "adapter_config.json"
+    if adapter.is_file():
+        base = load_model(json.loads(adapter.read_text())["base_model_name_or_path"])
+        return PeftModel.from_pretrained(base, source).merge_and_unload()
+    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    return AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=dtype, use_safetensors=True)
+
+
+def make_lora_config(lora: LoraSpec | None) -> LoraConfig | None:
+    """Return peft's configuration for the spec; None means that all weights are trained."""
+    if lora is None:
+        return None
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
+    """Return the token ids of a prompt, as a user message where the tokenizer has a chat template."""
+    if tokenizer.chat_template is None:
+        return tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    message = [{"role": "user", "content": prompt}]
+    return tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=False)
+
+
+def encode_completion(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
+    """Return the token ids of a completion, end-of-sequence token included."""
+    return [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+
+
+def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
+    """Return the text before the end-of-sequence token. Other special tokens stay: they are not the answer's form."""
+    if tokenizer.eos_token_id in ids:
+        ids = ids[: ids.index(tokenizer.eos_token_id)]
+    return tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)

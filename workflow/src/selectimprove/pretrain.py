@@ -1,0 +1,131 @@
+"""Pretraining of the tiny base: general skill at the field's arithmetic, and not one solved problem.
+
+A pretrained language model brings what the tiny model must be given: knowing how to carry out steps. The corpus has
+
+- logs: a prompt-like chain, then the execution of its steps, forward or backward, from a state that is unrelated to
+  the prompt, and an answer line that names x or y at random. Each end of the prompt is hidden or a random symbol.
+  Nothing in it shows which value to start from or which one is asked: prompt and opening carry no loss.
+- facts: single steps (value, label, sign, operand, result) in a batch of their own; only results carry loss.
+
+One update takes `logs_per_update` logs and as many rows of facts. Logs of like length share an update, to save padding.
+"""
+
+import logging
+import random
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from selectimprove.field import Field, apply_operator
+from selectimprove.models import create_model, create_tokenizer
+from selectimprove.problems import Problem
+from selectimprove.seeds import hash_seed, random_stream
+from selectimprove.specs import PretrainSpec
+from selectimprove.strategies import STRATEGIES
+from selectimprove.texts import NAMES, SIGNS, SymbolicText, Trace
+from selectimprove.training import find_resume_folder, keep_checkpoint, run_trainer, trainer_settings, write_metrics
+
+METRICS = {"loss": "loss", "mean_token_accuracy": "token_accuracy", "num_tokens": "tokens"}
+IGNORED = -100
+
+logger = logging.getLogger(__name__)
+
+
+def draw_field(spec: PretrainSpec, *key: str | int) -> Field:
+    """Return the experiment's field, or one with a symbol map drawn from `key` where prompts state their map."""
+    if spec.field.symbol_map == "per_problem":
+        return Field.shuffled(spec.field.order, *key)
+    return Field.shuffled(spec.field.order, spec.seed)
+
+
+def write_log(spec: PretrainSpec, index: int) -> tuple[str, str]:
+    """Return log `index` as (context, continuation): the loss is on the continuation only."""
+    text = SymbolicText()
+    stream = random_stream("pretrain", "logs", spec.seed, index)
+    order = spec.field.order
+    steps = stream.randint(*spec.steps)
+    problem = Problem(
+        kind=stream.choice(("evaluation", "inversion")),
+        field=draw_field(spec, "pretrain", "logs", spec.seed, index),
+        start=stream.randrange(order),
+        operations=tuple((stream.choice(("add", "multiply")), stream.randrange(1, order)) for _ in range(steps)),
+        first_label=stream.randint(1, text.label_pool - steps + 1),
+        stated_map=spec.field.symbol_map == "per_problem",
+    )
+    start, end = (stream.choice((None, stream.randrange(order))) for _ in NAMES)
+    trace = stream.choice(tuple(STRATEGIES.values()))(problem)
+    answer = stream.choice((("x", problem.start), ("y", problem.end)))
+    written = text.write_completion(Trace(trace.opening, trace.steps, answer), problem.field)
+    opening, continuation = written.split(" L", 1)
+    return f"{text.write_chain(problem, start, end)} {opening}", f"L{continuation}"
+
+
+def write_facts(spec: PretrainSpec, index: int) -> list[str]:
+    """Return the words of one row of `facts_per_row` steps, five words each, the last the result."""
+    text = SymbolicText()
+    stream = random_stream("pretrain", "facts", spec.seed, index)
+    field = draw_field(spec, "pretrain", "facts", spec.seed, index)
+    words = []
+    for _ in range(spec.facts_per_row):
+        value, operand = stream.randrange(field.order), stream.randrange(1, field.order)
+        operator = stream.choice(tuple(SIGNS))
+        result = apply_operator(operator, value, operand, field.order)
+        label = f"L{stream.randint(1, text.label_pool)}"
+        words += [field.symbol(value), label, SIGNS[operator], field.symbol(operand), field.symbol(result)]
+    return words
+
+
+def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+    """Return the corpus in training order: for each update a batch of logs, then a batch of facts."""
+    vocabulary = tokenizer.get_vocab()
+    logs = []
+    for index in range(spec.updates * spec.logs_per_update):
+        context, continuation = ([vocabulary[word] for word in part.split()] for part in write_log(spec, index))
+        continuation.append(tokenizer.eos_token_id)
+        logs.append({"input_ids": context + continuation, "labels": [IGNORED] * len(context) + continuation})
+    logs.sort(key=lambda row: len(row["input_ids"]))
+    batches = [logs[at : at + spec.logs_per_update] for at in range(0, len(logs), spec.logs_per_update)]
+    random.Random(hash_seed("pretrain", "order", spec.seed)).shuffle(batches)
+    rows = []
+    for update, batch in enumerate(batches):
+        rows += batch
+        for row in range(spec.logs_per_update):
+            words = write_facts(spec, update * spec.logs_per_update + row)
+            ids = [vocabulary[word] for word in words]
+            first_fact = len(ids) - 5 * spec.facts_per_row
+            is_result = [at >= first_fact and (at - first_fact) % 5 == 4 for at in range(len(ids))]
+            labels = [token if result else IGNORED for token, result in zip(ids, is_result, strict=True)]
+            rows.append({"input_ids": ids, "labels": labels})
+    return Dataset.from_list(rows)
+
+
+def train(spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_root: Path) -> None:
+    """Pretrain the base that `spec` describes; write its checkpoint and the metrics of every update."""
+    set_seed(hash_seed("pretrain", spec.seed) % 2**32)
+    tokenizer = create_tokenizer(spec.field.order)
+    resume_folder = find_resume_folder(resume_root, spec, {})
+    trainer = SFTTrainer(
+        model=create_model(spec.model.architecture, tokenizer),
+        args=SFTConfig(
+            **trainer_settings(spec, resume_folder),
+            max_steps=spec.updates,
+            per_device_train_batch_size=spec.logs_per_update,
+            gradient_accumulation_steps=2,
+            train_sampling_strategy="sequential",
+            lr_scheduler_type="linear",
+            warmup_steps=round(spec.warmup_share * spec.updates),
+            max_length=None,
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        train_dataset=encode_corpus(spec, tokenizer),
+        processing_class=tokenizer,
+    )
+    # Without this the loss would be a mean over all tokens of an update, of which facts are few: the field's tables
+    # are learned in 150 updates when facts weigh as much as logs, and hardly at all otherwise.
+    trainer.model_accepts_loss_kwargs = False
+    run_trainer(trainer)
+    write_metrics(trainer, metrics_file, METRICS)
+    keep_checkpoint(resume_folder / f"checkpoint-{spec.updates}", model_folder, spec, {})

@@ -1,0 +1,153 @@
+"""Evaluation and inversion problems: chains of Add and Multiply steps over GF(p), and how data sets draw them.
+
+A chain is a start value and its operations. Chains of one length are numbered; every run of ten consecutive numbers
+gives one chain to validation, one to test and eight to training, chosen by a hash of the run. So the splits of all
+data sets, of any size and seed, are disjoint by content: no chain met in training is ever tested, under either kind.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from selectimprove.field import Field, apply_operator
+from selectimprove.seeds import random_stream
+from selectimprove.specs import KINDS, DatasetSpec, FieldSpec
+
+Operation = tuple[str, int]
+BLOCK = 10
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem: `y` is the end of the chain that starts at `x`; evaluation asks for y, inversion for x.
+
+    start, operands: field elements (integers below the order). first_label: the number that the first step bears in
+    the text; the others follow. stated_map: whether the prompt states the symbol map.
+    """
+
+    kind: str
+    field: Field
+    start: int
+    operations: tuple[Operation, ...]
+    first_label: int = 1
+    stated_map: bool = False
+
+    @property
+    def steps(self) -> int:
+        return len(self.operations)
+
+    @cached_property
+    def values(self) -> tuple[int, ...]:
+        """The values along the chain, start to end: steps + 1 of them."""
+        values = [self.start]
+        for operator, operand in self.operations:
+            values.append(apply_operator(operator, values[-1], operand, self.field.order))
+        return tuple(values)
+
+    @property
+    def end(self) -> int:
+        return self.values[-1]
+
+    @property
+    def unknown(self) -> str:
+        """The name of the value asked for: "y" in evaluation, "x" in inversion."""
+        return "y" if self.kind == "evaluation" else "x"
+
+    @property
+    def answer(self) -> int:
+        return self.end if self.kind == "evaluation" else self.start
+
+
+def count_chains(order: int, steps: int, split: str) -> int:
+    """Return how many distinct chains of `steps` steps over GF(order) the split holds."""
+    chains = order * (2 * (order - 1)) ** steps
+    held_out = chains // BLOCK
+    return chains - 2 * held_out if split == "train" else held_out
+
+
+def _chain_number(order: int, steps: int, split: str, member: int) -> int:
+    """Return the number of the `member`-th chain of the split, 0 <= member < count_chains(order, steps, split)."""
+    per_block = BLOCK - 2 if split == "train" else 1
+    block, position = divmod(member, per_block)
+    if block >= order * (2 * (order - 1)) ** steps // BLOCK:  # the last, incomplete block belongs to training
+        return BLOCK * block + position
+    validation, test = random_stream("split", order, steps, block).sample(range(BLOCK), 2)
+    places = {
+        "validation": [validation],
+        "test": [test],
+        "train": [place for place in range(BLOCK) if place not in (validation, test)],
+    }[split]
+    return BLOCK * block + places[position]
+
+
+def _decode_chain(order: int, steps: int, number: int) -> tuple[int, tuple[Operation, ...]]:
+    """Return the (start, operations) with that number; no step adds zero or multiplies by zero."""
+    number, start = divmod(number, order)
+    operations = []
+    for _ in range(steps):
+        number, choice = divmod(number, 2 * (order - 1))
+        operator, operand = divmod(choice, order - 1)
+        operations.append((("add", "multiply")[operator], operand + 1))
+    return start, tuple(operations)
+
+
+def count_strata(spec: DatasetSpec, size: int) -> dict[tuple[str, int], int]:
+    """Return how many of `size` problems fall on each (kind, steps): kinds by share, steps evenly within a kind."""
+    lowest, highest = spec.steps
+    lengths = range(lowest, highest + 1)
+    # The share of evaluation is rounded once and inversion takes the rest, so that the counts add up to the size.
+    evaluations = round(size * spec.kinds["evaluation"])
+    counts = {"evaluation": evaluations, "inversion": size - evaluations}
+    return {
+        (kind, steps): counts[kind] // len(lengths) + (position < counts[kind] % len(lengths))
+        for kind in KINDS
+        for position, steps in enumerate(lengths)
+    }
+
+
+def check_capacity(spec: DatasetSpec, order: int) -> None:
+    """Raise ValueError if a split asks for more distinct problems of one kind and length than GF(order) has."""
+    for split, size in spec.sizes.items():
+        for (kind, steps), count in count_strata(spec, size).items():
+            available = count_chains(order, steps, split)
+            if count > available:
+                raise ValueError(
+                    f"datasets.{spec.name}.sizes.{split}: {size} problems take {count} {kind} problems of {steps} "
+                    f"steps, but over GF({order}) only {available} distinct ones exist in this split"
+                )
+
+
+def sample_problems(
+    spec: DatasetSpec, field_spec: FieldSpec, split: str, seed: int, label_pool: int | None
+) -> Iterator[Problem]:
+    """Yield the problems of one split, without repeats, kinds and lengths in a shuffled order.
+
+    Problem i is a function of hash(dataset, split, seed, i) and of the problems before it. label_pool: how many step
+    labels the text form has, the first one drawn so that all of the problem's fit; None: labels start at 1.
+
+    Raises ValueError if a stratum asks for more problems than exist.
+    """
+    check_capacity(spec, field_spec.order)
+    order = field_spec.order
+    per_problem = field_spec.symbol_map == "per_problem"
+    fixed_field = Field.shuffled(order, seed)
+    strata = count_strata(spec, spec.sizes[split]).items()
+    plan = list(itertools.chain.from_iterable([stratum] * count for stratum, count in strata))
+    random_stream(spec.name, split, seed, "order").shuffle(plan)
+    drawn: set[tuple[str, int, int]] = set()
+    for index, (kind, steps) in enumerate(plan):
+        stream = random_stream(spec.name, split, seed, index)
+        available = count_chains(order, steps, split)
+        while (key := (kind, steps, stream.randrange(available))) in drawn:
+            pass
+        drawn.add(key)
+        start, operations = _decode_chain(order, steps, _chain_number(order, steps, split, key[2]))
+        yield Problem(
+            kind=kind,
+            field=Field.shuffled(order, spec.name, split, seed, index) if per_problem else fixed_field,
+            start=start,
+            operations=operations,
+            first_label=stream.randint(1, label_pool - steps + 1) if label_pool else 1,
+            stated_map=per_problem,
+        )

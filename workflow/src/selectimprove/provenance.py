@@ -1,0 +1,55 @@
+"""Where an artifact came from: digests, the commit, library versions, and the record kept beside each checkpoint."""
+
+import hashlib
+import importlib.metadata
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PACKAGE_ROOT = Path(__file__).parent
+LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "pandas", "matplotlib", "snakemake")
+RECORD = "provenance.json"
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_checkpoint(folder: Path) -> str:
+    """Return the SHA-256 over the names and bytes of a checkpoint's files.
+
+    Its provenance record and hidden files (Snakemake's time stamp) are left out.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(folder).iterdir()):
+        if path.name != RECORD and not path.name.startswith("."):
+            digest.update(f"{path.name} {digest_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def find_commit() -> str:
+    """Return the commit of this code, with "+changes" if tracked files differ from it; "none" outside a checkout."""
+    git = ["git", "-C", str(PACKAGE_ROOT)]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if head.returncode != 0:
+        return "none"
+    status = [*git, "status", "--porcelain", "--untracked-files=no"]
+    changed = subprocess.run(status, capture_output=True, text=True, check=True).stdout
+    return head.stdout.strip() + ("+changes" if changed else "")
+
+
+def find_versions() -> dict[str, str]:
+    """Return the versions of the libraries that results depend on."""
+    return {library: importlib.metadata.version(library) for library in LIBRARIES}
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON to a temporary name and rename it into place."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    temporary.replace(path)

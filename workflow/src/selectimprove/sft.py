@@ -1,0 +1,77 @@
+"""Supervised fine-tuning on written solutions: variant F, B or FB is a matter of the data set's strategies."""
+
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from selectimprove.data import read_rows
+from selectimprove.models import encode_completion, encode_prompt, load_model, load_tokenizer, make_lora_config
+from selectimprove.seeds import hash_seed
+from selectimprove.specs import SFTSpec
+from selectimprove.training import (
+    digest_inputs,
+    find_resume_folder,
+    keep_checkpoint,
+    run_trainer,
+    trainer_settings,
+    write_metrics,
+)
+
+METRICS = {
+    "loss": "loss",
+    "mean_token_accuracy": "token_accuracy",
+    "eval_loss": "validation_loss",
+    "eval_mean_token_accuracy": "validation_token_accuracy",
+    "learning_rate": "learning_rate",
+    "num_tokens": "tokens",
+}
+IGNORED = -100
+
+
+def encode_pairs(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> Dataset:
+    """Return prompt-completion pairs as token ids, labelled on the completion only."""
+    encoded = []
+    for row in rows:
+        prompt = encode_prompt(tokenizer, row["prompt"])
+        completion = encode_completion(tokenizer, row["completion"])
+        encoded.append({"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion})
+    return Dataset.from_list(encoded)
+
+
+def train(spec: SFTSpec, base: str, data_folder: Path, model_folder: Path, metrics_file: Path, resume_root: Path):
+    """Fine-tune `base` (a folder or hub id) on the data set; write the final checkpoint and the step metrics.
+
+    A LoRA adapter is merged into the checkpoint, so that RL has the whole SFT model as its reference.
+    """
+    set_seed(hash_seed("sft", spec.run, spec.seed) % 2**32)
+    tokenizer = load_tokenizer(base, spec.model.revision)
+    files = {split: Path(data_folder) / f"{split}.jsonl" for split in ("train", "validation")}
+    data = {split: encode_pairs(read_rows(file), tokenizer) for split, file in files.items()}
+    inputs = digest_inputs(*files.values(), *([Path(base)] if Path(base).is_dir() else []))
+    resume_folder = find_resume_folder(resume_root, spec, inputs)
+    trainer = SFTTrainer(
+        model=load_model(base, spec.model.revision),
+        args=SFTConfig(
+            **trainer_settings(spec, resume_folder),
+            num_train_epochs=spec.epochs,
+            per_device_train_batch_size=spec.batch_size,
+            per_device_eval_batch_size=spec.batch_size,
+            eval_strategy="steps",
+            eval_steps=spec.checkpoint_every,
+            lr_scheduler_type="linear",
+            warmup_steps=spec.warmup_share,
+            max_length=None,
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        train_dataset=data["train"],
+        eval_dataset=data["validation"],
+        processing_class=tokenizer,
+        peft_config=make_lora_config(spec.lora),
+    )
+    run_trainer(trainer)
+    write_metrics(trainer, metrics_file, METRICS)
+    last = resume_folder / f"checkpoint-{trainer.state.global_step}"
+    keep_checkpoint(last, model_folder, spec, inputs, merge=spec.lora is not None)

@@ -1,0 +1,221 @@
+"""Frozen specifications of everything the workflow makes: what a job is told, and what its result depends on.
+
+A spec travels as JSON from the rule's params through the command line to the library, and into the provenance of
+what the job made. `recipe_version` of a training stage is raised by hand when its code changes what it computes; an
+edit that does not change results therefore retrains nothing.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
+
+Spec = TypeVar("Spec")
+
+KINDS = ("evaluation", "inversion")
+STRATEGY_NAMES = ("forward", "backward")
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """GF(order); symbol_map: "fixed" for an experiment's seed, or "per_problem" and stated in each prompt."""
+
+    order: int
+    symbol_map: str
+
+
+@dataclass(frozen=True)
+class LoraSpec:
+    """LoRA adapters on all linear layers."""
+
+    rank: int
+    alpha: int
+    dropout: float
+
+
+@dataclass(frozen=True)
+class ArchitectureSpec:
+    """Shape of the small Qwen2 that `source: scratch` pretrains."""
+
+    hidden_size: int
+    layers: int
+    heads: int
+    intermediate_size: int
+    rope_theta: float
+    initializer_range: float
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The base model. source: "scratch", a folder, or a hub id at `revision`; text: a key of TEXT_FORMS."""
+
+    source: str
+    revision: str | None
+    text: str
+    architecture: ArchitectureSpec
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A data set. steps: lowest and highest; kinds, strategies: shares that sum to 1; sizes: problems a split.
+
+    strategies is None for RL data, which holds prompts only.
+    """
+
+    name: str
+    steps: tuple[int, int]
+    kinds: dict[str, float]
+    strategies: dict[str, float] | None
+    sizes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """One data job: the three splits of a data set under one seed."""
+
+    dataset: DatasetSpec
+    field: FieldSpec
+    text: str
+    seed: int
+    recipe_version: int = 1
+
+
+@dataclass(frozen=True)
+class PretrainSpec:
+    """Pretraining of the tiny base on execution logs of `steps` steps and on single field facts."""
+
+    model: ModelSpec
+    field: FieldSpec
+    steps: tuple[int, int]
+    updates: int
+    logs_per_update: int
+    facts_per_row: int
+    learning_rate: float
+    warmup_share: float
+    checkpoint_every: int
+    seed: int
+    recipe_version: int = 1
+
+
+@dataclass(frozen=True)
+class SFTSpec:
+    """One supervised run: AdamW, linear decay to zero after warm-up, loss on the completion only."""
+
+    run: str
+    dataset: str
+    model: ModelSpec
+    epochs: float
+    batch_size: int
+    learning_rate: float
+    warmup_share: float
+    lora: LoraSpec | None
+    checkpoint_every: int
+    seed: int
+    recipe_version: int = 1
+
+
+@dataclass(frozen=True)
+class RLSpec:
+    """One GRPO run. start: the SFT or RL run whose final checkpoint it starts from; lengths are in tokens.
+
+    lr_schedule: a transformers scheduler name; kl_bias_correction: whether the KL estimate is weighted by the
+    importance ratio; checkpoint_every: RL steps between kept checkpoints.
+    """
+
+    run: str
+    start: str
+    dataset: str
+    model: ModelSpec
+    updates: int
+    prompts_per_step: int
+    completions_per_prompt: int
+    max_completion_tokens: int
+    learning_rate: float
+    lr_schedule: str
+    beta: float
+    kl_bias_correction: bool
+    temperature: float
+    loss_type: str
+    micro_batches: int
+    lora: LoraSpec | None
+    checkpoint_every: int
+    seed: int
+    recipe_version: int = 1
+
+    @property
+    def checkpoint_steps(self) -> list[int]:
+        """The RL steps after which a checkpoint is kept; the last step always is."""
+        return sorted({*range(self.checkpoint_every, self.updates + 1, self.checkpoint_every), self.updates})
+
+
+@dataclass(frozen=True)
+class SuiteSpec:
+    """Held-out problems (the test split of `dataset`) and how completions are sampled for them."""
+
+    name: str
+    dataset: str
+    completions_per_problem: int
+    temperature: float
+    max_completion_tokens: int
+
+
+@dataclass(frozen=True)
+class EvaluationSpec:
+    """Evaluation of all kept checkpoints of one run on one suite.
+
+    sft_run: the SFT run at the root; training: "sft", or the RL data sets met since, joined by "+".
+    checkpoint_steps: RL steps of the checkpoints, 0 for the SFT model.
+    """
+
+    run: str
+    sft_run: str
+    training: str
+    checkpoint_steps: tuple[int, ...]
+    suite: SuiteSpec
+    text: str
+    seed: int
+    recipe_version: int = 1
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure or table. runs: as declared; config_digest: over every spec upstream of it."""
+
+    name: str
+    runs: tuple[str, ...]
+    suites: tuple[str, ...]
+    seeds: tuple[int, ...]
+    config_digest: str
+
+
+def dump_spec(spec: Any) -> str:
+    """Return the spec as canonical JSON."""
+    return json.dumps(dataclasses.asdict(spec), sort_keys=True)
+
+
+def parse_spec(cls: type[Spec], text: str) -> Spec:
+    """Return the spec that `dump_spec` wrote."""
+    return build_spec(cls, json.loads(text))
+
+
+def build_spec(cls: type[Spec], values: dict[str, Any]) -> Spec:
+    """Return a `cls` from plain values, nested specs and tuples included.
+
+    Raises TypeError on a missing or unknown name.
+    """
+    hints = get_type_hints(cls)
+    return cls(**{name: _convert(hints.get(name), value) for name, value in values.items()})
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    nested = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
+    if nested and isinstance(value, dict):
+        return build_spec(nested[0], value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def digest_specs(*specs: Any) -> str:
+    """Return the SHA-256 over the canonical JSON of the specs."""
+    return hashlib.sha256("\n".join(map(dump_spec, specs)).encode()).hexdigest()

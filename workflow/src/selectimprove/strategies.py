@@ -1,0 +1,103 @@
+"""The two reasoning strategies, and reading a completion back.
+
+A strategy is the order in which a completion writes the values of the chain: forward from x to y, backward from y to
+x, undoing the steps. Each can be written for each kind. On the kind it does not suit (forward on inversion, backward
+on evaluation) the completion opens with the very value that is asked for, which a solver can only guess.
+"""
+
+from dataclasses import dataclass
+
+from selectimprove.field import INVERSE_OPERATORS
+from selectimprove.problems import Problem
+from selectimprove.texts import TextForm, Trace, TraceStep
+
+OPENING_NAMES = {"forward": "x", "backward": "y"}
+FAILURES = ("wrong_opening", "stopped_early", "lost_place", "wrong_fact", "wrong_answer", "no_answer")
+
+
+def write_forward(problem: Problem) -> Trace:
+    """Return the correct trace from the start of the chain to its end."""
+    steps = [
+        TraceStep(label, operator, operand, result, left)
+        for label, (operator, operand), left, result in zip(
+            range(problem.first_label, problem.first_label + problem.steps),
+            problem.operations,
+            problem.values,
+            problem.values[1:],
+            strict=False,
+        )
+    ]
+    return Trace(("x", problem.start), tuple(steps), (problem.unknown, problem.answer))
+
+
+def write_backward(problem: Problem) -> Trace:
+    """Return the correct trace from the end of the chain to its start, each step undone by its inverse operator."""
+    steps = [
+        TraceStep(step.label, INVERSE_OPERATORS[step.operator], step.operand, step.left, step.result)
+        for step in reversed(write_forward(problem).steps)
+    ]
+    return Trace(("y", problem.end), tuple(steps), (problem.unknown, problem.answer))
+
+
+STRATEGIES = {"forward": write_forward, "backward": write_backward}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a completion says, judged against its problem.
+
+    strategy: "forward", "backward" or "none". answer: the element of the answer line, None without one. correct:
+    whether the answer line is exactly right, however it was reached. first_wrong_step: None if the whole trace is
+    right; 0 for the opening, k for the k-th written step, steps + 1 for the answer line. failure: why that step is
+    wrong, one of FAILURES.
+    """
+
+    strategy: str
+    answer: int | None
+    correct: bool
+    first_wrong_step: int | None
+    failure: str | None
+
+
+def _find_failure(problem: Problem, strategy: str, trace: Trace) -> tuple[int | None, str | None]:
+    """Return the first wrong step and its failure kind; (None, None) for a trace that is right throughout."""
+    if strategy == "none":
+        return 0, "no_answer" if trace.answer is None else "wrong_opening"
+    expected = STRATEGIES[strategy](problem)
+    if trace.opening != expected.opening:
+        return 0, "wrong_opening"
+    value = trace.opening[1]
+    for position, right in enumerate(expected.steps, 1):
+        if position > len(trace.steps):
+            if trace.answer is None:
+                return position, "no_answer"
+            return position, "stopped_early" if trace.readable else "lost_place"
+        step = trace.steps[position - 1]
+        in_place = (step.label, step.operator, step.operand) == (right.label, right.operator, right.operand)
+        if not in_place or step.left not in (None, value):
+            return position, "lost_place"
+        if step.result != right.result:
+            return position, "wrong_fact"
+        value = step.result
+    if len(trace.steps) > problem.steps or (trace.answer and not trace.readable):
+        return problem.steps + 1, "lost_place"
+    if trace.answer is None:
+        return problem.steps + 1, "no_answer"
+    if trace.answer != expected.answer:
+        return problem.steps + 1, "wrong_answer"
+    return None, None
+
+
+def read_completion(completion: str, problem: Problem, text: TextForm) -> Reading:
+    """Judge any completion against its problem; never raises."""
+    trace = text.read_completion(completion, problem.field)
+    names = {name: strategy for strategy, name in OPENING_NAMES.items()}
+    strategy = names[trace.opening[0]] if trace.opening else "none"
+    first_wrong_step, failure = _find_failure(problem, strategy, trace)
+    return Reading(
+        strategy=strategy,
+        answer=trace.answer[1] if trace.answer else None,
+        correct=trace.answer == (problem.unknown, problem.answer),
+        first_wrong_step=first_wrong_step,
+        failure=failure,
+    )

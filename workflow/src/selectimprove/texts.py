@@ -1,0 +1,262 @@
+"""The two text forms of a problem and of a completion: symbolic words and plain sentences.
+
+The model decides the form: `symbolic` for the tiny word-level tokenizer, `sentences` for a pretrained model. A
+completion is the same trace in both: an opening that names x or y and its value, one line a step, and an answer line.
+
+    symbolic   x e3 L7 + e5 L8 * e2 y ? :           ->  x e3 L7 + e5 e9 L8 * e2 e1 A y e1
+    sentences  Start: x = e3. Step 7: add e5. ...   ->  x = e3 / Step 7: e3 + e5 = e9 / ... / Answer: y = e1
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from selectimprove.field import Field, apply_operator
+from selectimprove.problems import Problem
+
+SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+OPERATORS = {sign: operator for operator, sign in SIGNS.items()}
+NAMES = ("x", "y")
+
+NamedValue = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """One written step: label, operator, operand and result; `left` is the value it says it starts from, if it does."""
+
+    label: int
+    operator: str
+    operand: int
+    result: int
+    left: int | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A completion as written. All values are field elements.
+
+    opening, answer: (name, value), or None where there is none. readable: whether everything before the answer line
+    (or the end) has the form of an opening and steps; `steps` holds those before the first unreadable place.
+    """
+
+    opening: NamedValue | None
+    steps: tuple[TraceStep, ...]
+    answer: NamedValue | None
+    readable: bool = True
+
+
+class TextForm(Protocol):
+    """How problems and traces are written and read. `read_*` accept exactly what `write_*` make."""
+
+    label_pool: int | None  # how many labels steps can bear, drawn at random; None: they count from 1
+
+    def write_prompt(self, problem: Problem) -> str: ...
+
+    def read_prompt(self, prompt: str, order: int, field: Field | None) -> Problem:
+        """Return the problem that `prompt` states; `field` is needed where the prompt does not state its map.
+
+        Raises ValueError if the prompt does not have this form.
+        """
+        ...
+
+    def write_completion(self, trace: Trace, field: Field) -> str: ...
+
+    def read_completion(self, completion: str, field: Field) -> Trace:
+        """Return what any text at all can be read as; never raises.
+
+        The answer counts only if the completion ends with its one and only answer line, to the letter.
+        """
+        ...
+
+    def count_words(self, steps: int) -> int:
+        """Return how many words the completion of a problem of `steps` steps has: no tokenizer makes fewer tokens."""
+        ...
+
+
+def _chain_problem(
+    field: Field, start: int | None, end: int | None, operations: list[tuple[str, int]], first_label: int, stated: bool
+) -> Problem:
+    """Return the problem with one end given: an unknown start is found by undoing the operations."""
+    if (start is None) == (end is None):
+        raise ValueError("a prompt gives either x or y")
+    kind = "inversion" if start is None else "evaluation"
+    if start is None:
+        start = end
+        for operator, operand in reversed(operations):
+            start = apply_operator({"add": "subtract", "multiply": "divide"}[operator], start, operand, field.order)
+    return Problem(kind, field, start, tuple(operations), first_label, stated)
+
+
+def _require(element: int | None, symbol: str) -> int:
+    if element is None:
+        raise ValueError(f"{symbol!r} is not a symbol of the field")
+    return element
+
+
+class SymbolicText:
+    """Words of the tiny tokenizer, one token each, separated by single spaces."""
+
+    label_pool = 24
+
+    def vocabulary(self, order: int) -> list[str]:
+        """Return every word that a prompt or completion over GF(order) can hold."""
+        labels = [f"L{label}" for label in range(1, self.label_pool + 1)]
+        symbols = [f"e{index}" for index in range(order)]
+        return ["x", "y", "?", ":", "A", "M", *OPERATORS, *labels, *symbols, *map(str, range(order))]
+
+    def write_prompt(self, problem: Problem) -> str:
+        asks_end = problem.unknown == "y"
+        return self.write_chain(problem, problem.start if asks_end else None, None if asks_end else problem.end)
+
+    def write_chain(self, problem: Problem, start: int | None, end: int | None) -> str:
+        """Return the problem's chain between any two ends, None for a hidden one."""
+        words = self.write_map(problem.field) if problem.stated_map else []
+        words += ["x", "?" if start is None else problem.field.symbol(start)]
+        for label, (operator, operand) in enumerate(problem.operations, problem.first_label):
+            words += [f"L{label}", SIGNS[operator], problem.field.symbol(operand)]
+        return " ".join([*words, "y", "?" if end is None else problem.field.symbol(end), ":"])
+
+    def write_map(self, field: Field) -> list[str]:
+        """Return the words that state the symbol map."""
+        pairs = ([f"e{index}", str(element)] for index, element in enumerate(field.elements))
+        return ["M", *(word for pair in pairs for word in pair)]
+
+    _STEP = r"L(\d+) ([+*]) (e\d+) "
+    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?x (\?|e\d+) ((?:{_STEP})+)y (\?|e\d+) :")
+
+    def read_prompt(self, prompt: str, order: int, field: Field | None) -> Problem:
+        match = self._PROMPT.fullmatch(prompt)
+        if match is None:
+            raise ValueError(f"not a symbolic prompt: {prompt!r}")
+        stated, start, chain, end = match[1], match[2], match[3], match[7]
+        if stated:
+            field = Field(order, tuple(int(element) for element in stated.split()[1::2]))
+        steps = re.findall(self._STEP, chain)
+        operations = [(OPERATORS[sign], _require(field.element(symbol), symbol)) for _, sign, symbol in steps]
+        start, end = (None if word == "?" else _require(field.element(word), word) for word in (start, end))
+        return _chain_problem(field, start, end, operations, int(steps[0][0]), bool(stated))
+
+    def write_completion(self, trace: Trace, field: Field) -> str:
+        words = [trace.opening[0], field.symbol(trace.opening[1])]
+        for step in trace.steps:
+            words += [f"L{step.label}", SIGNS[step.operator], field.symbol(step.operand), field.symbol(step.result)]
+        return " ".join([*words, "A", trace.answer[0], field.symbol(trace.answer[1])])
+
+    def read_completion(self, completion: str, field: Field) -> Trace:
+        words = completion.split(" ")
+        answer = None
+        if words.count("A") == 1 and words[-3:-2] == ["A"] and words[-2] in NAMES:
+            value = field.element(words[-1])
+            answer = None if value is None else (words[-2], value)
+        body = words[:-3] if answer else words
+        opening = None
+        if len(body) >= 2 and body[0] in NAMES and (value := field.element(body[1])) is not None:
+            opening = (body[0], value)
+        steps = []
+        position = 2
+        while opening and (step := self._read_step(body[position : position + 4], field)):
+            steps.append(step)
+            position += 4
+        return Trace(opening, tuple(steps), answer, readable=opening is not None and position == len(body))
+
+    @staticmethod
+    def _read_step(words: list[str], field: Field) -> TraceStep | None:
+        if len(words) != 4 or words[1] not in OPERATORS or not re.fullmatch(r"L[1-9][0-9]?", words[0]):
+            return None
+        operand, result = field.element(words[2]), field.element(words[3])
+        if operand is None or result is None:
+            return None
+        return TraceStep(int(words[0][1:]), OPERATORS[words[1]], operand, result)
+
+    def count_words(self, steps: int) -> int:
+        return 2 + 4 * steps + 3
+
+
+class SentenceText:
+    """Plain English for a pretrained model: the prompt is a user message, the completion the assistant's."""
+
+    label_pool = None
+    _PHRASES = {"add": "add", "multiply": "multiply by"}
+    _MAP_INTRO = "The symbols stand for numbers: "
+    _INTRO = "We calculate in the finite field with {order} elements, written e0 to e{last}."
+
+    def write_prompt(self, problem: Problem) -> str:
+        field = problem.field
+        lines = [self._INTRO.format(order=field.order, last=field.order - 1)]
+        if problem.stated_map:
+            stated = ", ".join(f"e{index} = {element}" for index, element in enumerate(field.elements))
+            lines.append(f"{self._MAP_INTRO}{stated}.")
+        asks_end = problem.unknown == "y"
+        lines.append(f"Start: x = {field.symbol(problem.start)}." if asks_end else "Start: x is not known.")
+        for label, (operator, operand) in enumerate(problem.operations, problem.first_label):
+            lines.append(f"Step {label}: {self._PHRASES[operator]} {field.symbol(operand)}.")
+        lines.append("End: y is not known." if asks_end else f"End: y = {field.symbol(problem.end)}.")
+        lines.append(f"What is {problem.unknown}?")
+        return "\n".join(lines)
+
+    def read_prompt(self, prompt: str, order: int, field: Field | None) -> Problem:
+        lines = prompt.split("\n")
+        try:
+            if lines.pop(0) != self._INTRO.format(order=order, last=order - 1):
+                raise ValueError
+            stated = lines[0].startswith(self._MAP_INTRO)
+            if stated:
+                field = Field(order, tuple(int(number) for number in re.findall(r" = (\d+)", lines.pop(0))))
+            start = re.fullmatch(r"Start: x (?:= (e\d+)|is not known)\.", lines.pop(0))[1]
+            asked = re.fullmatch(r"What is ([xy])\?", lines.pop())[1]
+            end = re.fullmatch(r"End: y (?:= (e\d+)|is not known)\.", lines.pop())[1]
+            steps = [re.fullmatch(r"Step (\d+): (add|multiply)(?: by)? (e\d+)\.", line) for line in lines]
+            operations = [(step[2], _require(field.element(step[3]), step[3])) for step in steps]
+            ends = (None if symbol is None else _require(field.element(symbol), symbol) for symbol in (start, end))
+            problem = _chain_problem(field, *ends, operations, int(steps[0][1]), stated)
+        except (ValueError, TypeError, IndexError) as error:
+            raise ValueError(f"not a prompt in sentences: {prompt!r}") from error
+        if problem.unknown != asked:
+            raise ValueError(f"the prompt asks for {asked}, which it gives")
+        return problem
+
+    def write_completion(self, trace: Trace, field: Field) -> str:
+        lines = [f"{trace.opening[0]} = {field.symbol(trace.opening[1])}"]
+        value = trace.opening[1]
+        for step in trace.steps:
+            left = value if step.left is None else step.left
+            written = f"{field.symbol(left)} {SIGNS[step.operator]} {field.symbol(step.operand)}"
+            lines.append(f"Step {step.label}: {written} = {field.symbol(step.result)}")
+            value = step.result
+        lines.append(f"Answer: {trace.answer[0]} = {field.symbol(trace.answer[1])}")
+        return "\n".join(lines)
+
+    _OPENING = re.compile(r"([xy]) = (e[0-9]+)")
+    _STEP = re.compile(r"Step ([1-9][0-9]?): (e[0-9]+) ([-+*/]) (e[0-9]+) = (e[0-9]+)")
+    _ANSWER = re.compile(r"Answer: ([xy]) = (e[0-9]+)")
+
+    def read_completion(self, completion: str, field: Field) -> Trace:
+        lines = completion.split("\n")
+        answer = None
+        if completion.count("Answer:") == 1 and (match := self._ANSWER.fullmatch(lines[-1])):
+            value = field.element(match[2])
+            answer = None if value is None else (match[1], value)
+        body = lines[:-1] if answer else lines
+        opening = None
+        if body and (match := self._OPENING.fullmatch(body[0])) and (value := field.element(match[2])) is not None:
+            opening = (match[1], value)
+        steps = []
+        while opening and (step := self._read_step(body[1 + len(steps) :], field)):
+            steps.append(step)
+        return Trace(opening, tuple(steps), answer, readable=opening is not None and len(body) == 1 + len(steps))
+
+    def _read_step(self, lines: list[str], field: Field) -> TraceStep | None:
+        match = self._STEP.fullmatch(lines[0]) if lines else None
+        if match is None:
+            return None
+        left, operand, result = (field.element(match[group]) for group in (2, 4, 5))
+        if None in (left, operand, result):
+            return None
+        return TraceStep(int(match[1]), OPERATORS[match[3]], operand, result, left)
+
+    def count_words(self, steps: int) -> int:
+        return 3 + 7 * steps + 4
+
+
+TEXT_FORMS: dict[str, TextForm] = {"symbolic": SymbolicText(), "sentences": SentenceText()}

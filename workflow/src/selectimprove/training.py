@@ -1,0 +1,175 @@
+"""What the three training stages share: trainer settings, progress, resume, metrics and finished checkpoints.
+
+Trainer checkpoints with optimizer state lie in a resume folder outside the declared outputs, since Snakemake deletes
+the outputs of a failed job. When training ends, the checkpoints to keep are moved out, and the folder is deleted.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import math
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import transformers
+from transformers import PrinterCallback, Trainer, TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from selectimprove.models import load_model, load_tokenizer
+from selectimprove.provenance import RECORD, digest_checkpoint, digest_file, find_commit, find_versions, write_json
+from selectimprove.specs import digest_specs
+
+KEPT_FILES = ("*.safetensors", "*config.json", "tokenizer*", "special_tokens_map.json", "chat_template.jinja")
+
+logger = logging.getLogger(__name__)
+
+
+def prepare_process(threads: int) -> None:
+    """Set up the process of a job: thread count, log lines to stderr, no bars but on a terminal, no network pings."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    torch.set_num_threads(threads)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    for name in ("httpx", "datasets", "accelerate"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    transformers.logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        transformers.logging.disable_progress_bar()
+        import datasets
+
+        datasets.disable_progress_bars()
+
+
+def digest_inputs(*paths: Path) -> dict[str, str]:
+    """Return the digest of each input, a file or a checkpoint folder, by path."""
+    return {str(path): digest_checkpoint(path) if Path(path).is_dir() else digest_file(path) for path in paths}
+
+
+def find_resume_folder(root: Path, spec: Any, inputs: dict[str, str]) -> Path:
+    """Return the resume folder for exactly this spec and these inputs: state of any other is never picked up."""
+    return Path(root) / hashlib.sha256("".join([digest_specs(spec), *sorted(inputs.values())]).encode()).hexdigest()[:16]
+
+
+def trainer_settings(spec: Any, resume_folder: Path) -> dict[str, Any]:
+    """Return the settings that every stage passes to its TRL config."""
+    on_gpu = torch.cuda.is_available()
+    return {
+        "output_dir": str(resume_folder),
+        "seed": spec.seed,
+        "data_seed": spec.seed,
+        "learning_rate": spec.learning_rate,
+        "save_strategy": "steps",
+        "save_steps": spec.checkpoint_every,
+        "logging_steps": 1,
+        "bf16": on_gpu,
+        "use_cpu": not on_gpu,
+        "gradient_checkpointing": None,  # TRL switches it on; transformers' default, off, takes over
+        "disable_tqdm": not sys.stderr.isatty(),
+        "report_to": [],
+        "enable_jit_checkpoint": True,
+    }
+
+
+class ProgressLog(TrainerCallback):
+    """Plain log lines with rate and remaining time, where there is no terminal for a progress bar."""
+
+    def __init__(self, every_seconds: float = 10.0):
+        self.every_seconds = every_seconds
+        self.started = self.last = 0.0
+        self.first_step = 0
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.started = self.last = time.monotonic()
+        self.first_step = state.global_step
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        now = time.monotonic()
+        done = state.global_step - self.first_step
+        if not logs or "loss" not in logs or not done:
+            return
+        if now - self.last < self.every_seconds and state.global_step < state.max_steps:
+            return
+        self.last = now
+        seconds_per_step = (now - self.started) / done
+        remaining = seconds_per_step * (state.max_steps - state.global_step)
+        shown = {name: logs[name] for name in ("loss", "reward", "kl") if logs.get(name) is not None}
+        values = "  ".join(f"{name} {float(value):.4f}" for name, value in shown.items())
+        logger.info(
+            "step %d/%d  %s  %.2f s/step  %d:%02d left",
+            state.global_step,
+            state.max_steps,
+            values,
+            seconds_per_step,
+            *divmod(math.ceil(remaining), 60),
+        )
+
+
+class StopOnBadLoss(TrainerCallback):
+    """Stop a run whose loss is no longer a number, before a checkpoint of it is written."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(float(loss)):
+            raise FloatingPointError(f"the loss is {loss} at step {state.global_step}; lower the learning rate")
+
+
+def run_trainer(trainer: Trainer) -> None:
+    """Train to the end, from the last complete trainer checkpoint if there is one."""
+    if not sys.stderr.isatty():
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(ProgressLog())
+    trainer.add_callback(StopOnBadLoss())
+    folder = Path(trainer.args.output_dir)
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    if last is not None:
+        logger.info("resuming from %s", last)
+    trainer.train(resume_from_checkpoint=last)
+
+
+def write_metrics(trainer: Trainer, path: Path, names: dict[str, str]) -> None:
+    """Write the metrics of every step as CSV. names: logged name -> column; other logged values are left out."""
+    rows = [entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry]
+    table = pd.DataFrame(rows).groupby("step", as_index=False).last()
+    columns = [name for name in names if name in table]
+    table = table[["step", *columns]].rename(columns=names)
+    temporary = Path(path).with_suffix(".tmp")
+    table.to_csv(temporary, index=False)
+    temporary.replace(path)
+
+
+def keep_checkpoint(source: Path, target: Path, spec: Any, inputs: dict[str, str], merge: bool = False) -> None:
+    """Write the weights, config and tokenizer of a trainer checkpoint to `target`, with its provenance record.
+
+    merge: whether to merge a LoRA adapter into its base, so that the checkpoint stands on its own.
+    """
+    source, target = Path(source), Path(target)
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    if merge:
+        load_model(str(source)).save_pretrained(temporary)
+        load_tokenizer(str(source)).save_pretrained(temporary)
+    else:
+        for path in {path for pattern in KEPT_FILES for path in source.glob(pattern)}:
+            shutil.copy2(path, temporary / path.name)
+    record = {
+        "spec": dataclasses.asdict(spec),
+        "inputs": inputs,
+        "commit": find_commit(),
+        "versions": find_versions(),
+        "digest": digest_checkpoint(temporary),
+    }
+    write_json(temporary / RECORD, record)
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.replace(target)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return the provenance record of a checkpoint."""
+    return json.loads((Path(folder) / RECORD).read_text())
