@@ -1,5 +1,4 @@
 # Read and check the configuration; where things lie. Nothing here imports torch.
-import os
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 SOURCE = Path(workflow.basedir) / "workflow" / "src"
 sys.path.insert(0, str(SOURCE))
 # Jobs find the library without being installed, in whatever environment they run.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+shell.prefix(f'export PYTHONPATH="{SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; ')
 
 from selectimprove import specs
 from selectimprove.config import ConfigError, check_preset, check_space, load_experiment
@@ -54,3 +53,38 @@ def list_scores(runs, suites):
     return expand(
         f"{RESULTS}/evaluation/{{run}}/seed{{seed}}/{{suite}}.parquet", run=runs, seed=experiment.seeds, suite=suites
     )
+
+
+def list_base_input(wildcards):
+    if experiment.pretrains:
+        return [f"{RESULTS}/pretrain/seed{wildcards.seed}/checkpoint"]
+    return [experiment.model.source] if Path(experiment.model.source).is_dir() else []
+
+
+def list_sft_data(wildcards):
+    folder = find_data_folder(experiment.sft_values[wildcards.sft_run]["dataset"], wildcards.seed)
+    return [f"{folder}/{name}" for name in ("train.jsonl", "validation.jsonl", "field.json")]
+
+
+def find_start_folder(wildcards):
+    return find_checkpoints_folder(experiment.rl_values[wildcards.rl_run]["start"], wildcards.seed)
+
+
+def find_start_checkpoint(wildcards, input):
+    last_step = experiment.list_checkpoint_steps(experiment.rl_values[wildcards.rl_run]["start"])[-1]
+    return f"{input.start}/step{last_step}"
+
+
+def list_rl_data(wildcards):
+    folder = find_data_folder(experiment.rl_values[wildcards.rl_run]["dataset"], wildcards.seed)
+    return [f"{folder}/train.jsonl", f"{folder}/field.json"]
+
+
+def list_suite_data(wildcards):
+    folder = find_data_folder(experiment.suites[wildcards.suite].dataset, wildcards.seed)
+    return [f"{folder}/test.jsonl", f"{folder}/field.json"]
+
+
+def list_figure_scores(name):
+    values = experiment.figures[name] if name in experiment.figures else experiment.tables[name]
+    return list_scores(experiment.list_figure_runs(values), values["suites"])

@@ -13,15 +13,15 @@ rule dataset:
         f"{RESULTS}/logs/dataset/{{dataset}}_seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/dataset/{{dataset}}_seed{{seed}}.tsv"
-    params:
-        spec=lambda wildcards: specs.dump_spec(experiment.make_data_spec(wildcards.dataset, int(wildcards.seed))),
-        folder=lambda wildcards, output: str(Path(output.train).parent),
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
-    conda:
-        ENVIRONMENT
+    params:
+        spec=lambda wildcards: specs.dump_spec(experiment.make_data_spec(wildcards.dataset, int(wildcards.seed))),
+        folder=lambda wildcards, output: str(Path(output.train).parent),
     message:
         "Data set {wildcards.dataset}, seed {wildcards.seed}"
     shell:

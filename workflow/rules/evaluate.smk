@@ -1,11 +1,6 @@
 # Completions of held-out problems, judged: one table a run and suite, and all of them in one.
 
 
-def list_suite_data(wildcards):
-    folder = find_data_folder(experiment.suites[wildcards.suite].dataset, wildcards.seed)
-    return [f"{folder}/test.jsonl", f"{folder}/field.json"]
-
-
 rule evaluate:
     input:
         checkpoints=lambda wildcards: find_checkpoints_folder(wildcards.run, wildcards.seed),
@@ -16,18 +11,18 @@ rule evaluate:
         f"{RESULTS}/logs/evaluate/{{run}}_seed{{seed}}_{{suite}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluate/{{run}}_seed{{seed}}_{{suite}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
     params:
         spec=lambda wildcards: specs.dump_spec(
             experiment.make_evaluation_spec(wildcards.run, wildcards.suite, int(wildcards.seed))
         ),
         test=lambda wildcards, input: input.data[0],
         script=f"{SCRIPTS}/evaluate.py",
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=60,
-    conda:
-        ENVIRONMENT
     message:
         "Evaluation of {wildcards.run} on {wildcards.suite}, seed {wildcards.seed}"
     shell:
@@ -45,12 +40,12 @@ rule scores:
         f"{RESULTS}/logs/scores.log",
     benchmark:
         f"{RESULTS}/benchmarks/scores.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        ENVIRONMENT
     message:
         "All scores in one table"
     shell:

@@ -3,11 +3,6 @@
 SHARED_MODULES = [f"{MODULES}/{name}.py" for name in ("rendering", "scores", "analysis")]
 
 
-def list_figure_scores(name):
-    values = experiment.figures[name] if name in experiment.figures else experiment.tables[name]
-    return list_scores(experiment.list_figure_runs(values), values["suites"])
-
-
 rule figure:
     input:
         scores=lambda wildcards: list_figure_scores(wildcards.figure),
@@ -22,14 +17,14 @@ rule figure:
         f"{RESULTS}/logs/figure/{{figure}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/figure/{{figure}}.tsv"
-    params:
-        spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.figure)),
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        ENVIRONMENT
+    params:
+        spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.figure)),
     message:
         "{wildcards.figure}"
     shell:
@@ -51,14 +46,14 @@ rule table:
         f"{RESULTS}/logs/table/{{table}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/table/{{table}}.tsv"
-    params:
-        spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.table)),
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        ENVIRONMENT
+    params:
+        spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.table)),
     message:
         "{wildcards.table}"
     shell:

@@ -9,16 +9,16 @@ rule pretrain:
         f"{RESULTS}/logs/pretrain/seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/pretrain/seed{{seed}}.tsv"
-    params:
-        spec=lambda wildcards: specs.dump_spec(experiment.make_pretrain_spec(int(wildcards.seed))),
-        resume=f"{RESULTS}/resume/pretrain/seed{{seed}}",
-        script=f"{SCRIPTS}/pretrain.py",
+    conda:
+        ENVIRONMENT
     threads: experiment.pretrain_values["threads"]
     resources:
         mem_mb=3000,
         runtime=60,
-    conda:
-        ENVIRONMENT
+    params:
+        spec=lambda wildcards: specs.dump_spec(experiment.make_pretrain_spec(int(wildcards.seed))),
+        resume=f"{RESULTS}/resume/pretrain/seed{{seed}}",
+        script=f"{SCRIPTS}/pretrain.py",
     message:
         "Pretraining of the tiny base, seed {wildcards.seed}; progress in {log}"
     shell:

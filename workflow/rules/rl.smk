@@ -1,20 +1,6 @@
 # GRPO from the last checkpoint of an SFT run, or of another RL run.
 
 
-def find_start_folder(wildcards):
-    return find_checkpoints_folder(experiment.rl_values[wildcards.rl_run]["start"], wildcards.seed)
-
-
-def find_start_checkpoint(wildcards, input):
-    last_step = experiment.list_checkpoint_steps(experiment.rl_values[wildcards.rl_run]["start"])[-1]
-    return f"{input.start}/step{last_step}"
-
-
-def list_rl_data(wildcards):
-    folder = find_data_folder(experiment.rl_values[wildcards.rl_run]["dataset"], wildcards.seed)
-    return [f"{folder}/train.jsonl", f"{folder}/field.json"]
-
-
 rule rl:
     input:
         start=find_start_folder,
@@ -26,18 +12,18 @@ rule rl:
         f"{RESULTS}/logs/rl/{{rl_run}}_seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/rl/{{rl_run}}_seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_rl_spec(wildcards.rl_run, int(wildcards.seed))),
         start=find_start_checkpoint,
         train=lambda wildcards, input: input.data[0],
         resume=f"{RESULTS}/resume/rl/{{rl_run}}/seed{{seed}}",
         script=f"{SCRIPTS}/rl.py",
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=120,
-    conda:
-        ENVIRONMENT
     message:
         "RL of {wildcards.rl_run}, seed {wildcards.seed}; progress in {log}"
     shell:

@@ -1,17 +1,6 @@
 # Supervised fine-tuning: F, B and FB differ in their data alone.
 
 
-def list_base_input(wildcards):
-    if experiment.pretrains:
-        return [f"{RESULTS}/pretrain/seed{wildcards.seed}/checkpoint"]
-    return [experiment.model.source] if Path(experiment.model.source).is_dir() else []
-
-
-def list_sft_data(wildcards):
-    folder = find_data_folder(experiment.sft_values[wildcards.sft_run]["dataset"], wildcards.seed)
-    return [f"{folder}/{name}" for name in ("train.jsonl", "validation.jsonl", "field.json")]
-
-
 rule sft:
     input:
         base=list_base_input,
@@ -23,18 +12,18 @@ rule sft:
         f"{RESULTS}/logs/sft/{{sft_run}}_seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/sft/{{sft_run}}_seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_sft_spec(wildcards.sft_run, int(wildcards.seed))),
         base=lambda wildcards, input: input.base or experiment.model.source,
         data=lambda wildcards, input: str(Path(input.data[0]).parent),
         resume=f"{RESULTS}/resume/sft/{{sft_run}}/seed{{seed}}",
         script=f"{SCRIPTS}/sft.py",
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=60,
-    conda:
-        ENVIRONMENT
     message:
         "SFT of {wildcards.sft_run}, seed {wildcards.seed}; progress in {log}"
     shell:

@@ -57,7 +57,7 @@ def write_dataset(spec: DataSpec, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
         temporary = folder / f".{split}.tmp"
-        with open(temporary, "w") as file:
+        with temporary.open("w") as file:
             file.writelines(json.dumps(row) + "\n" for row in make_rows(spec, split))
         temporary.replace(folder / f"{split}.jsonl")
     fixed = spec.field.symbol_map == "fixed"
@@ -71,7 +71,7 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     """Return the rows of a JSON Lines file, each with its `problem` added."""
     fixed = json.loads((Path(file).parent / FIELD_FILE).read_text())
     rows = []
-    with open(file) as lines:
+    with Path(file).open() as lines:
         for line in lines:
             row = json.loads(line)
             symbols = row.get("symbols", fixed["symbols"])

@@ -1,8 +1,6 @@
 """Evaluation: sample completions of held-out problems and judge each, one row a completion.
 
-Columns of the table: run, sft_run (F, B, FB), training ("sft" or the RL data sets met), seed, checkpoint_step (0: SFT),
-checkpoint (path), checkpoint_digest, suite, problem_id, sample, kind, steps, strategy (as sampled), forced_strategy,
-correct, first_wrong_step, failure, tokens, completion.
+The table's columns are described in scores.py.
 """
 
 import logging
@@ -15,6 +13,7 @@ from selectimprove.data import read_rows
 from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
 from selectimprove.provenance import digest_checkpoint
 from selectimprove.sampling import sample_completions
+from selectimprove.scores import write_scores
 from selectimprove.seeds import hash_seed
 from selectimprove.specs import EvaluationSpec
 from selectimprove.strategies import read_completion
@@ -87,15 +86,3 @@ def evaluate(spec: EvaluationSpec, checkpoints: list[Path], test_file: Path, tab
         accuracy = frames[-1].groupby("kind")["correct"].mean()
         logger.info("%s step %d on %s: %s", spec.run, step, spec.suite.name, accuracy.round(3).to_dict())
     write_scores(pd.concat(frames, ignore_index=True), table_file)
-
-
-def write_scores(scores: pd.DataFrame, file: Path) -> None:
-    """Write a score table to a temporary name and rename it into place."""
-    temporary = Path(file).with_suffix(".tmp")
-    scores.to_parquet(temporary, index=False)
-    temporary.replace(file)
-
-
-def read_scores(files: list[Path]) -> pd.DataFrame:
-    """Return the rows of all these score tables, in the order given."""
-    return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)

@@ -25,6 +25,7 @@ from selectimprove.training import (
     digest_inputs,
     find_resume_folder,
     keep_checkpoint,
+    remove_resume_folder,
     run_trainer,
     trainer_settings,
     write_metrics,
@@ -116,8 +117,8 @@ def list_metrics(rows: list[dict[str, Any]]) -> dict[str, str]:
 
 def train(
     spec: RLSpec, start: Path, train_file: Path, checkpoint_folders: list[Path], metrics_file: Path, resume_root: Path
-):
-    """Train from the checkpoint `start`; write a checkpoint for each of `spec.checkpoint_steps` and the step metrics."""
+) -> None:
+    """Train from the checkpoint `start`; write the step metrics and a checkpoint for each of spec.checkpoint_steps."""
     set_seed(hash_seed("rl", spec.run, spec.seed) % 2**32)
     tokenizer = load_tokenizer(str(start))
     rows = read_rows(train_file)
@@ -149,3 +150,4 @@ def train(
     write_metrics(trainer, metrics_file, list_metrics(rows))
     for step, folder in zip(spec.checkpoint_steps, checkpoint_folders, strict=True):
         keep_checkpoint(resume_folder / f"checkpoint-{step}", folder, spec, inputs)
+    remove_resume_folder(resume_root)

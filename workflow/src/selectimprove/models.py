@@ -60,11 +60,11 @@ def create_model(architecture: ArchitectureSpec, tokenizer: PreTrainedTokenizerB
 def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a folder or hub id.
 
-    A folder that holds the word-level tokenizer is loaded by its own class: AutoTokenizer goes by the model's type
-    and would silently put Qwen2's byte-level tokenizer in its place.
+    A folder that holds a word-level tokenizer is loaded as what it is: AutoTokenizer goes by the model's type and would
+    silently put Qwen2's byte-level tokenizer in its place.
     """
-    settings = Path(source) / "tokenizer_config.json"
-    if settings.is_file() and json.loads(settings.read_text())["tokenizer_class"] == "PreTrainedTokenizerFast":
+    file = Path(source) / "tokenizer.json"
+    if file.is_file() and json.loads(file.read_text())["model"]["type"] == "WordLevel":
         return PreTrainedTokenizerFast.from_pretrained(source)
     return AutoTokenizer.from_pretrained(source, revision=revision)
 

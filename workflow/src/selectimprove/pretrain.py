@@ -14,7 +14,6 @@ import logging
 import random
 from pathlib import Path
 
-import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, set_seed
 from trl import SFTConfig, SFTTrainer
@@ -26,7 +25,14 @@ from selectimprove.seeds import hash_seed, random_stream
 from selectimprove.specs import PretrainSpec
 from selectimprove.strategies import STRATEGIES
 from selectimprove.texts import NAMES, SIGNS, SymbolicText, Trace
-from selectimprove.training import find_resume_folder, keep_checkpoint, run_trainer, trainer_settings, write_metrics
+from selectimprove.training import (
+    find_resume_folder,
+    keep_checkpoint,
+    remove_resume_folder,
+    run_trainer,
+    trainer_settings,
+    write_metrics,
+)
 
 METRICS = {"loss": "loss", "mean_token_accuracy": "token_accuracy", "num_tokens": "tokens"}
 IGNORED = -100
@@ -129,3 +135,4 @@ def train(spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_roo
     run_trainer(trainer)
     write_metrics(trainer, metrics_file, METRICS)
     keep_checkpoint(resume_folder / f"checkpoint-{spec.updates}", model_folder, spec, {})
+    remove_resume_folder(resume_root)

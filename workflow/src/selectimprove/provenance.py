@@ -14,7 +14,7 @@ RECORD = "provenance.json"
 
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

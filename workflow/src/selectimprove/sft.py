@@ -15,6 +15,7 @@ from selectimprove.training import (
     digest_inputs,
     find_resume_folder,
     keep_checkpoint,
+    remove_resume_folder,
     run_trainer,
     trainer_settings,
     write_metrics,
@@ -41,7 +42,9 @@ def encode_pairs(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase)
     return Dataset.from_list(encoded)
 
 
-def train(spec: SFTSpec, base: str, data_folder: Path, model_folder: Path, metrics_file: Path, resume_root: Path):
+def train(
+    spec: SFTSpec, base: str, data_folder: Path, model_folder: Path, metrics_file: Path, resume_root: Path
+) -> None:
     """Fine-tune `base` (a folder or hub id) on the data set; write the final checkpoint and the step metrics.
 
     A LoRA adapter is merged into the checkpoint, so that RL has the whole SFT model as its reference.
@@ -75,3 +78,4 @@ def train(spec: SFTSpec, base: str, data_folder: Path, model_folder: Path, metri
     write_metrics(trainer, metrics_file, METRICS)
     last = resume_folder / f"checkpoint-{trainer.state.global_step}"
     keep_checkpoint(last, model_folder, spec, inputs, merge=spec.lora is not None)
+    remove_resume_folder(resume_root)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from selectimprove.field import INVERSE_OPERATORS
 from selectimprove.problems import Problem
+from selectimprove.rewards import verify_answer
 from selectimprove.texts import TextForm, Trace, TraceStep
 
 OPENING_NAMES = {"forward": "x", "backward": "y"}
@@ -97,7 +98,7 @@ def read_completion(completion: str, problem: Problem, text: TextForm) -> Readin
     return Reading(
         strategy=strategy,
         answer=trace.answer[1] if trace.answer else None,
-        correct=trace.answer == (problem.unknown, problem.answer),
+        correct=verify_answer(trace.answer, problem),
         first_wrong_step=first_wrong_step,
         failure=failure,
     )

@@ -6,13 +6,13 @@ the outputs of a failed job. When training ends, the checkpoints to keep are mov
 
 import dataclasses
 import hashlib
-import json
 import logging
 import math
 import os
 import shutil
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ def prepare_process(threads: int) -> None:
     for name in ("httpx", "datasets", "accelerate"):
         logging.getLogger(name).setLevel(logging.WARNING)
     transformers.logging.set_verbosity_error()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")
     if not sys.stderr.isatty():
         transformers.logging.disable_progress_bar()
         import datasets
@@ -53,7 +54,8 @@ def digest_inputs(*paths: Path) -> dict[str, str]:
 
 def find_resume_folder(root: Path, spec: Any, inputs: dict[str, str]) -> Path:
     """Return the resume folder for exactly this spec and these inputs: state of any other is never picked up."""
-    return Path(root) / hashlib.sha256("".join([digest_specs(spec), *sorted(inputs.values())]).encode()).hexdigest()[:16]
+    digests = "".join([digest_specs(spec), *sorted(inputs.values())])
+    return Path(root) / hashlib.sha256(digests.encode()).hexdigest()[:16]
 
 
 def trainer_settings(spec: Any, resume_folder: Path) -> dict[str, Any]:
@@ -170,6 +172,6 @@ def keep_checkpoint(source: Path, target: Path, spec: Any, inputs: dict[str, str
     temporary.replace(target)
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """Return the provenance record of a checkpoint."""
-    return json.loads((Path(folder) / RECORD).read_text())
+def remove_resume_folder(root: Path) -> None:
+    """Remove all trainer checkpoints of a job that is done."""
+    shutil.rmtree(root)

@@ -1,0 +1,442 @@
+"""The configuration: the shipped ones load, and each mistake is told in one line that names the key."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from selectimprove.config import ConfigError, check_preset, check_space, load_experiment, merge_defaults
+from selectimprove.specs import (
+    DataSpec,
+    EvaluationSpec,
+    FigureSpec,
+    PretrainSpec,
+    RLSpec,
+    SFTSpec,
+    digest_specs,
+    dump_spec,
+    parse_spec,
+)
+
+ROOT = Path(__file__).parents[2]
+PRESETS = ROOT / "workflow/presets"
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+DELETE = object()
+
+
+def change(changes: dict) -> dict:
+    """Return the default configuration with changes, each {"dotted.key": value or DELETE}."""
+    config = copy.deepcopy(CONFIG)
+    for place, value in changes.items():
+        *path, key = place.split(".")
+        target = config
+        for part in path:
+            target = target[part]
+        if value is DELETE:
+            del target[key]
+        else:
+            target[key] = value
+    return config
+
+
+def load(changes: dict):
+    return load_experiment(change(changes), SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    return load({})
+
+
+def test_default_configuration_loads(experiment) -> None:
+    assert experiment.preset == "tiny"
+    assert experiment.seeds == (0,)
+    assert set(experiment.sft_values) == {"F", "B", "FB"}
+    assert "defaults" not in experiment.rl_values
+    assert experiment.datasets["rl_6_9"].steps == (6, 9)
+    assert experiment.make_rl_spec("F_rl_2_5", 0).loss_type == CONFIG["rl"]["defaults"]["loss_type"]
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_presets_load(preset) -> None:
+    experiment = load_experiment(merge_defaults(CONFIG, yaml.safe_load(preset.read_text())), SCHEMA)
+    assert experiment.preset == preset.stem
+    for name in [*experiment.figures, *experiment.tables]:
+        assert experiment.make_figure_spec(name).runs
+
+
+ALL_RL = [run for run in CONFIG["rl"] if run != "defaults"]
+
+BAD = {
+    # unknown keys and words
+    "unknown key on top": ({"sede": [0]}, r"config: unknown key 'sede' \(did you mean 'seeds'\?\)"),
+    "unknown key of the model": ({"model.txt": "symbolic"}, r"model: unknown key 'txt' \(did you mean 'text'\?\)"),
+    "unknown key of the field": ({"field.size": 11}, r"field: unknown key 'size'; allowed are order, symbol_map"),
+    "unknown key of the architecture": ({"model.architecture.width": 1}, r"model\.architecture: unknown key 'width'"),
+    "unknown key of pretraining": ({"pretrain.beta": 1}, r"pretrain: unknown key 'beta'"),
+    "unknown key of a data set": ({"datasets.rl_6_9.step": "6-9"}, r"datasets\.rl_6_9: unknown key 'step' .*'steps'"),
+    "unknown key of an SFT run": ({"sft.FB.start": "F"}, r"sft\.FB: unknown key 'start'"),
+    "unknown key of an RL run": ({"rl.FB_rl_6_9.betta": 0}, r"rl\.FB_rl_6_9: unknown key 'betta' .*'beta'"),
+    "unknown key of the RL defaults": ({"rl.defaults.lr": 0.1}, r"rl\.defaults: unknown key 'lr'"),
+    "unknown key of a suite": ({"suites.steps_2_5.top_p": 1}, r"suites\.steps_2_5: unknown key 'top_p'"),
+    "unknown key of a figure": ({"figures.figure2.run": ["F"]}, r"figures\.figure2: unknown key 'run'"),
+    "unknown key of LoRA": (
+        {"sft.F.lora": {"rank": 4, "alpha": 8, "dropout": 0, "r": 4}},
+        r"sft\.F\.lora: unknown key 'r'",
+    ),
+    "unknown strategy": (
+        {"datasets.sft_F.strategies": {"forward": 0.5, "backward": 0.5, "sideways": 0}},
+        r"datasets\.sft_F\.strategies: unknown key 'sideways'; allowed are forward, backward",
+    ),
+    "unknown kind": (
+        {"datasets.rl_2_5.kinds": {"evaluation": 0.5, "inversion": 0.5, "composition": 0}},
+        r"datasets\.rl_2_5\.kinds: unknown key 'composition'; allowed are evaluation, inversion",
+    ),
+    "unknown split": ({"datasets.rl_2_5.sizes": {"dev": 5}}, r"datasets\.rl_2_5\.sizes: unknown key 'dev'"),
+    "unknown symbol map": ({"field.symbol_map": "none"}, r"field\.symbol_map: 'none' .*allowed are fixed, per_problem"),
+    "unknown text form": ({"model.text": "prose"}, r"model\.text: 'prose' .*allowed are symbolic, sentences"),
+    "unknown loss": ({"rl.F_rl_2_5.loss_type": "ppo"}, r"rl\.F_rl_2_5\.loss_type: 'ppo' .*allowed are grpo"),
+    "unusable name": ({"sft.F-1": {"dataset": "sft_F"}}, r"sft: found 'F-1', must be letters, digits"),
+    # missing keys and wrong types
+    "missing section": ({"suites": DELETE}, r"config: the key 'suites' is missing"),
+    "missing key of the model": ({"model.revision": DELETE}, r"model: the key 'revision' is missing"),
+    "missing data set of a run": ({"rl.F_rl_2_5.dataset": DELETE}, r"rl\.F_rl_2_5: the key 'dataset' is missing"),
+    "missing start of a run": ({"rl.F_rl_2_5.start": DELETE}, r"rl\.F_rl_2_5: the key 'start' is missing"),
+    "missing default": ({"rl.defaults.beta": DELETE}, r"rl\.\w+: the key 'beta' is missing"),
+    "missing share": ({"datasets.rl_2_5.kinds": {"evaluation": 1}}, r"rl_2_5\.kinds: the key 'inversion' is missing"),
+    "missing split": (
+        {"datasets.defaults.sizes.train": DELETE},
+        r"datasets\.rl_2_5\.sizes: the key 'train' is missing",
+    ),
+    "missing held-out split": (
+        {"datasets.defaults.sizes.validation": DELETE},
+        r"datasets\.rl_2_5\.sizes: the key 'validation' is missing",
+    ),
+    "empty section": ({"rl": None}, r"rl: found None, must be object"),
+    "empty run": ({"rl.F_rl_2_5": None}, r"rl\.F_rl_2_5: found None, must be object"),
+    "text for a number": ({"rl.F_rl_2_5.beta": "small"}, r"rl\.F_rl_2_5\.beta: found 'small', must be number"),
+    "scientific notation without a point": ({"sft.F.learning_rate": "1e-4"}, r"sft\.F\.learning_rate: found '1e-4'"),
+    "fraction for a count": ({"rl.F_rl_2_5.updates": 1.5}, r"rl\.F_rl_2_5\.updates: found 1\.5, must be integer"),
+    "float for a count": ({"rl.F_rl_2_5.updates": 100.0}, r"rl\.F_rl_2_5\.updates: found 100\.0, must be integer"),
+    "float for the order": ({"field.order": 11.0}, r"field\.order: found 11\.0, must be integer"),
+    "float for a seed": ({"seeds": [0.0]}, r"seeds\.0: found 0\.0, must be integer"),
+    "truth for a count": ({"seeds": [True]}, r"seeds\.0: found True, must be integer"),
+    "not a number": ({"rl.F_rl_2_5.beta": float("nan")}, r"rl\.F_rl_2_5\.beta: found nan"),
+    "infinite": ({"sft.F.learning_rate": float("inf")}, r"sft\.F\.learning_rate: found inf"),
+    "share that is not a number": (
+        {"datasets.rl_2_5.kinds": {"evaluation": float("nan"), "inversion": 0.5}},
+        r"datasets\.rl_2_5\.kinds",
+    ),
+    "no seeds": ({"seeds": []}, r"seeds: "),
+    "seed twice": ({"seeds": [1, 1]}, r"seeds: "),
+    "negative seed": ({"seeds": [-1]}, r"seeds\.0: found -1, must be at least 0"),
+    "zero updates": ({"rl.defaults.updates": 0}, r"rl\.defaults\.updates: found 0, must be at least 1"),
+    "one completion a group": ({"rl.defaults.completions_per_prompt": 1}, r"completions_per_prompt: found 1.* least 2"),
+    "greedy RL": ({"rl.defaults.temperature": 0}, r"rl\.defaults\.temperature: found 0, must be more than 0"),
+    "share above one": ({"pretrain.warmup_share": 2}, r"pretrain\.warmup_share: found 2, must be at most 1"),
+    # the field, shares and step ranges
+    "composite order": ({"field.order": 9}, r"field\.order: found 9, must be a prime number from 5 to 97"),
+    "even order": ({"field.order": 4}, r"field\.order: found 4, must be a prime"),
+    "order too large": ({"field.order": 101}, r"field\.order: found 101, must be a prime"),
+    "order too small": ({"field.order": 3}, r"field\.order: found 3, must be a prime"),
+    "steps the wrong way round": ({"datasets.rl_2_5.steps": "5-2"}, r"datasets\.rl_2_5\.steps: found '5-2', .*lower"),
+    "steps from zero": ({"datasets.rl_2_5.steps": "0-3"}, r"datasets\.rl_2_5\.steps: found '0-3', .*such as 2-5"),
+    "steps in words": ({"datasets.rl_2_5.steps": "x"}, r"datasets\.rl_2_5\.steps: found 'x', .*such as 2-5"),
+    "steps as a number": ({"datasets.rl_2_5.steps": 5}, r"datasets\.rl_2_5\.steps: found 5, must be string"),
+    "pretraining steps the wrong way round": ({"pretrain.steps": "9-1"}, r"pretrain\.steps: found '9-1', .*lower"),
+    "more steps than labels": ({"datasets.rl_6_9.steps": "6-25"}, r"datasets\.rl_6_9\.steps: found '?6-25'?, .*24 steps"),
+    "more pretraining steps than labels": ({"pretrain.steps": "1-25"}, r"pretrain\.steps: .*24"),
+    "kinds that sum to more": (
+        {"datasets.rl_2_5.kinds": {"evaluation": 0.75, "inversion": 0.5}},
+        r"datasets\.rl_2_5\.kinds: .* sum to 1\.25, not 1",
+    ),
+    "strategies that sum to less": (
+        {"datasets.sft_FB.strategies": {"forward": 0.5, "backward": 0.25}},
+        r"datasets\.sft_FB\.strategies: .* sum to 0\.75, not 1",
+    ),
+    "more training problems than exist": (
+        {"datasets.rl_2_5.steps": "1-1", "datasets.rl_2_5.sizes": {"train": 1024}},
+        r"datasets\.rl_2_5\.sizes\.train: 1024 .*GF\(11\) only 176 distinct",
+    ),
+    "more test problems than exist": (
+        {"datasets.rl_2_5.steps": "1-1", "datasets.rl_2_5.sizes": {"train": 300, "validation": 44, "test": 45}},
+        r"datasets\.rl_2_5\.sizes\.test: 45 .*GF\(11\) only 22 distinct",
+    ),
+    # the model
+    "hub id without revision": ({"model.source": "Qwen/Qwen2.5-1.5B-Instruct"}, r"model\.revision: .*needs a pinned"),
+    "source that is neither": ({"model.source": "qwen"}, r"model\.source: found 'qwen', must be scratch, a folder"),
+    "folder that is not there": ({"model.source": "/nowhere/model"}, r"model\.source: /nowhere/model must be a folder"),
+    "scratch in sentences": ({"model.text": "sentences"}, r"model\.text: found 'sentences'; .*only symbolic"),
+    "odd head size": ({"model.architecture.heads": 3}, r"model\.architecture\.hidden_size: found 128, .*\(3\)"),
+    # runs, suites and figures that name one another
+    "start not declared": ({"rl.F_rl_2_5.start": "G"}, r"rl\.F_rl_2_5\.start: run 'G' is not declared; declared are F"),
+    "start from itself": ({"rl.F_rl_2_5.start": "F_rl_2_5"}, r"rl\.F_rl_2_5\.start: .*F_rl_2_5 <- F_rl_2_5"),
+    "runs in a circle": (
+        {"rl.F_rl_2_5.start": "F_rl_6_9", "rl.F_rl_6_9.start": "F_rl_2_5"},
+        r"rl\.F_rl_2_5\.start: .*F_rl_2_5 <- F_rl_6_9 <- F_rl_2_5",
+    ),
+    "SFT and RL of one name": ({"rl.FB": {"start": "F", "dataset": "rl_2_5"}}, r"rl\.FB: .*has this name already"),
+    "data set of SFT not declared": ({"sft.F.dataset": "sft_G"}, r"sft\.F\.dataset: data set 'sft_G' is not declared"),
+    "data set of RL not declared": ({"rl.F_rl_2_5.dataset": "rl_0"}, r"rl\.F_rl_2_5\.dataset: data set 'rl_0' is not"),
+    "data set of a suite not declared": (
+        {"suites.steps_2_5.dataset": "d"},
+        r"suites\.steps_2_5\.dataset: data set 'd'",
+    ),
+    "SFT without completions": ({"sft.F.dataset": "rl_2_5"}, r"sft\.F\.dataset: 'rl_2_5' has no strategies"),
+    "run of a figure not declared": ({"figures.figure2.runs": ["F", "G"]}, r"figures\.figure2\.runs: run 'G' is not"),
+    "suite of a figure not declared": ({"figures.figure2.suites": ["hard"]}, r"figures\.figure2\.suites: suite 'hard'"),
+    "suite of a table not declared": ({"tables.table1.suites": ["hard"]}, r"tables\.table1\.suites: suite 'hard'"),
+    "figure without a module": (
+        {"figures.figure99": {"runs": ["F"], "suites": ["steps_2_5"]}},
+        r"figures\.figure99: module 'figure99' is not declared; declared are .*figure2",
+    ),
+    "table without a module": (
+        {"tables.table99": {"runs": ["F"], "suites": ["steps_2_5"]}},
+        r"tables\.table99: module 'table99' is not declared; declared are .*table1",
+    ),
+    "figure without runs": ({"figures.figure2.runs": []}, r"figures\.figure2\.runs: "),
+    # budgets: the longest trace of 9 steps takes 2 + 4 * 9 + 3 words and the end token
+    "RL budget too short": (
+        {"rl.F_rl_6_9.max_completion_tokens": 41},
+        r"rl\.F_rl_6_9\.max_completion_tokens: found 41, .*9 steps takes at least 42 tokens",
+    ),
+    "suite budget too short": (
+        {"suites.steps_6_9.max_completion_tokens": 41},
+        r"suites\.steps_6_9\.max_completion_tokens: found 41, .*9 steps takes at least 42 tokens",
+    ),
+    "more prompts a step than prompts": (
+        {"rl.F_rl_2_5.prompts_per_step": 1025},
+        r"rl\.F_rl_2_5\.prompts_per_step: found 1025, but rl_2_5 has 1024",
+    ),
+    "micro-batches of unequal size": (
+        {"rl.F_rl_2_5.micro_batches": 3},
+        r"rl\.F_rl_2_5\.micro_batches: found 3, must divide",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD.values(), ids=BAD)
+def test_mistake_is_told_in_one_line_that_names_the_key(changes, message) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(changes)
+    told = str(error.value)
+    assert re.search(message, told), told
+    assert told.splitlines() == [told]
+
+
+GOOD = {
+    "budgets that just suffice": {
+        "rl.F_rl_6_9.max_completion_tokens": 42,
+        "suites.steps_6_9.max_completion_tokens": 42,
+    },
+    "as many prompts a step as prompts": {"rl.F_rl_2_5.prompts_per_step": 1024},
+    "all problems that exist": {
+        "datasets.rl_2_5.steps": "1-1",
+        "datasets.rl_2_5.sizes": {"train": 352, "validation": 44, "test": 44},
+    },
+    "smallest order": {"field.order": 5, "datasets.defaults.steps": "6-9"}
+    | {f"datasets.sft_{name}.steps": "6-9" for name in ("F", "B", "FB")}
+    | {"datasets.rl_2_5.steps": "6-9"},
+    "largest order": {"field.order": 97},
+    "run from an RL run": {"rl.FB_rl_6_9.start": "FB_rl_2_5"},
+    "sentences from a pinned hub id": {
+        "model.source": "Qwen/Qwen2.5-1.5B-Instruct",
+        "model.revision": "989aa7980e4cf806f80c7fef2b1adb7bc71aa306",
+        "model.text": "sentences",
+        "rl.defaults.max_completion_tokens": 256,
+        "suites.defaults.max_completion_tokens": 256,
+    },
+    "LoRA": {"sft.F.lora": {"rank": 4, "alpha": 8, "dropout": 0.05}},
+    "shares in tenths": {"datasets.rl_2_5.kinds": {"evaluation": 0.9, "inversion": 0.1}},
+}
+
+
+@pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)
+def test_the_edge_of_the_allowed_loads(changes) -> None:
+    assert list(load(changes).rl_values) == ALL_RL
+
+
+def test_model_folder_needs_config_and_weights(tmp_path) -> None:
+    changes = {"model.source": str(tmp_path)}
+    with pytest.raises(ConfigError, match=r"^model\.source: .*config\.json and \*\.safetensors weights$"):
+        load(changes)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"^model\.source: .*config\.json and \*\.safetensors weights$"):
+        load(changes)
+    (tmp_path / "model.safetensors").touch()
+    assert load(changes).model.source == str(tmp_path)
+    assert not load(changes).pretrains
+
+
+def test_preset_must_be_known_and_its_file_in_use() -> None:
+    with pytest.raises(ConfigError, match=r"^preset: 'smokey' is not known; allowed are tiny, .*smoke") as unknown:
+        check_preset("smokey", PRESETS, [Path("config.yaml")])
+    with pytest.raises(ConfigError, match=r"^preset: 'smoke' needs its file: --configfile .*smoke\.yaml$") as without:
+        check_preset("smoke", PRESETS, [Path("config.yaml")])
+    assert "\n" not in f"{unknown.value}{without.value}"
+    check_preset("smoke", PRESETS, [Path("config.yaml"), PRESETS / "smoke.yaml"])
+    check_preset("tiny", PRESETS, [Path("config.yaml")])
+
+
+def test_space_is_checked_and_the_folder_left_clean(tmp_path) -> None:
+    results = tmp_path / "results" / "tiny"
+    check_space(results, 1e-9)
+    assert list(results.iterdir()) == []
+    with pytest.raises(ConfigError, match=r"results/tiny: \d+\.\d\d GB are free, but disk_gb .* needs 1000000000$"):
+        check_space(results, 10**9)
+
+
+@pytest.mark.parametrize("below", ["", "results"])
+def test_unwritable_folder_is_told(tmp_path, below) -> None:
+    """Below a regular file no folder can be made, not even by root."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file(/results)?: cannot write here: [^\n]+$"):
+        check_space(tmp_path / "file" / below, 1e-9)
+
+
+def test_defaults_are_merged_key_by_key_and_left_alone() -> None:
+    defaults = {"a": {"b": 1, "c": {"d": 2}}, "e": {"f": 3}, "g": 4}
+    before = copy.deepcopy(defaults)
+    merged = merge_defaults(defaults, {"a": {"c": {"d": 5, "h": 6}}, "e": None, "i": {"j": 7}})
+    assert merged == {"a": {"b": 1, "c": {"d": 5, "h": 6}}, "e": None, "g": 4, "i": {"j": 7}}
+    merged["a"]["c"]["d"] = 8
+    assert defaults == before
+
+
+SPECS = {
+    "data": (DataSpec, lambda experiment: experiment.make_data_spec("sft_FB", 1)),
+    "prompts": (DataSpec, lambda experiment: experiment.make_data_spec("rl_6_9", 1)),
+    "pretrain": (PretrainSpec, lambda experiment: experiment.make_pretrain_spec(1)),
+    "sft": (SFTSpec, lambda experiment: experiment.make_sft_spec("FB", 1)),
+    "rl": (RLSpec, lambda experiment: experiment.make_rl_spec("FB_rl_6_9", 1)),
+    "evaluation": (EvaluationSpec, lambda experiment: experiment.make_evaluation_spec("FB_rl_6_9", "steps_6_9", 1)),
+    "figure": (FigureSpec, lambda experiment: experiment.make_figure_spec("figure4")),
+    "table": (FigureSpec, lambda experiment: experiment.make_figure_spec("table1")),
+}
+each_spec = pytest.mark.parametrize(("cls", "make"), SPECS.values(), ids=SPECS)
+
+
+@each_spec
+def test_spec_round_trip(cls, make, experiment) -> None:
+    spec = make(experiment)
+    assert isinstance(spec, cls)
+    parsed = parse_spec(cls, dump_spec(spec))
+    assert parsed == spec
+    assert hash(dump_spec(parsed)) == hash(dump_spec(spec))
+    assert "\n" not in dump_spec(spec)
+
+
+def test_spec_with_lora_round_trip() -> None:
+    experiment = load({"sft.F.lora": {"rank": 4, "alpha": 8, "dropout": 0.05}})
+    spec = experiment.make_sft_spec("F", 0)
+    assert spec.lora.rank == 4
+    assert parse_spec(SFTSpec, dump_spec(spec)) == spec
+
+
+@each_spec
+def test_spec_of_other_names_is_refused(cls, make, experiment) -> None:
+    values = json.loads(dump_spec(make(experiment)))
+    with pytest.raises(TypeError):
+        parse_spec(cls, json.dumps({**values, "surprise": 1}))
+    first = next(iter(cls.__dataclass_fields__))
+    with pytest.raises(TypeError):
+        parse_spec(cls, json.dumps({key: value for key, value in values.items() if key != first}))
+
+
+def vary(values):
+    """Yield `values` with each leaf changed in turn."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from ({**values, key: varied} for varied in vary(value))
+    elif isinstance(values, list):
+        for index, value in enumerate(values):
+            yield from ([*values[:index], varied, *values[index + 1 :]] for varied in vary(value))
+    elif isinstance(values, bool):
+        yield not values
+    elif isinstance(values, str):
+        yield values + "x"
+    else:
+        yield (values or 0) + 1
+
+
+@each_spec
+def test_digest_changes_with_any_value(cls, make, experiment) -> None:
+    spec = make(experiment)
+    varied = [parse_spec(cls, json.dumps(values)) for values in vary(json.loads(dump_spec(spec)))]
+    assert len(varied) >= len(cls.__dataclass_fields__)
+    digests = {digest_specs(other) for other in varied}
+    assert len(digests) == len(varied)
+    assert digest_specs(spec) not in digests
+    assert digest_specs(spec) == digest_specs(make(load({})))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": [1]},
+        {"seeds": [0, 1]},
+        {"field.order": 13},
+        {"field.symbol_map": "per_problem"},
+        {"pretrain.updates": 2001},
+        {"model.architecture.layers": 4},
+        {"datasets.rl_6_9.kinds": {"evaluation": 0.75, "inversion": 0.25}},
+        {"datasets.sft_B.sizes": {"train": 10}},
+        {"sft.FB.learning_rate": 0.1},
+        {"rl.FB_rl_6_9.beta": 0.1},
+        {"rl.F_rl_6_9.start": "F_rl_2_5"},
+        {"suites.steps_6_9.temperature": 1.0},
+        {"figures.figure2.runs": ["FB_rl_6_9"]},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_figure_digest_follows_what_is_upstream(changes, experiment) -> None:
+    changed = load(changes).make_figure_spec("figure2").config_digest
+    assert changed != experiment.make_figure_spec("figure2").config_digest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rl.F_rl_2_5.beta": 0.1},
+        {"suites.steps_2_5.temperature": 1.0},
+        {"pretrain.threads": 1},
+        {"disk_gb": 2},
+        {"tables.table1.runs": ["FB_rl_6_9"]},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_figure_digest_ignores_what_is_not_upstream(changes, experiment) -> None:
+    changed = load(changes).make_figure_spec("figure2").config_digest
+    assert changed == experiment.make_figure_spec("figure2").config_digest
+
+
+def test_lineage_and_training_names() -> None:
+    experiment = load({"rl.FB_rl_6_9.start": "FB_rl_2_5"})
+    assert experiment.find_lineage("FB") == ["FB"]
+    assert experiment.find_lineage("FB_rl_6_9") == ["FB", "FB_rl_2_5", "FB_rl_6_9"]
+    trainings = {}
+    for run in ("FB", "FB_rl_2_5", "FB_rl_6_9"):
+        spec = experiment.make_evaluation_spec(run, "steps_6_9", 0)
+        assert (spec.run, spec.sft_run) == (run, "FB")
+        trainings[run] = spec.training
+    assert trainings == {"FB": "sft", "FB_rl_2_5": "rl_2_5", "FB_rl_6_9": "rl_2_5+rl_6_9"}
+
+
+def test_figures_also_draw_the_models_that_their_runs_start_from(experiment) -> None:
+    runs = experiment.list_figure_runs({"runs": ["B_rl_6_9", "F_rl_6_9", "B_rl_2_5"], "suites": []})
+    assert runs == ["B", "F", "B_rl_6_9", "F_rl_6_9", "B_rl_2_5"]
+
+
+@pytest.mark.parametrize(
+    ("updates", "every", "steps"),
+    [(150, 50, [50, 100, 150]), (150, 40, [40, 80, 120, 150]), (10, 25, [10]), (3, 1, [1, 2, 3]), (1, 1, [1])],
+)
+def test_last_step_is_always_kept(updates, every, steps) -> None:
+    experiment = load({"rl.FB_rl_6_9.updates": updates, "rl.FB_rl_6_9.checkpoint_every": every})
+    assert experiment.make_rl_spec("FB_rl_6_9", 0).checkpoint_steps == steps
+    assert experiment.make_evaluation_spec("FB_rl_6_9", "steps_6_9", 0).checkpoint_steps == tuple(steps)
+    assert experiment.make_evaluation_spec("FB", "steps_6_9", 0).checkpoint_steps == (0,)

@@ -1,0 +1,186 @@
+"""The verifier pays for exactly one thing: a completion that ends with its only answer line, right to the letter."""
+
+import re
+import time
+
+import pytest
+from generators import each_text, mutations, problems
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selectimprove.field import Field
+from selectimprove.problems import Problem
+from selectimprove.rewards import verify_completion
+from selectimprove.strategies import STRATEGIES
+from selectimprove.texts import TEXT_FORMS
+
+# 3 + 5 = 8, 8 * 7 = 1 in GF(11); the symbol of each element bears its number, so the answer is e1, and e10 exists.
+PROBLEM = Problem("evaluation", Field(11, tuple(range(11))), 3, (("add", 5), ("multiply", 7)))
+FORMS = {
+    "symbolic": {"gap": " ", "ask": "A y ", "body": "x e3 L1 + e5 e8 L2 * e7 e1", "other_name": "A x "},
+    "sentences": {
+        "gap": "\n",
+        "ask": "Answer: y = ",
+        "body": "x = e3\nStep 1: e3 + e5 = e8\nStep 2: e8 * e7 = e1",
+        "other_name": "Answer: x = ",
+    },
+}
+
+REWARDED = {
+    "true trace": "{body}{gap}{answer}",
+    "answer alone": "{answer}",
+    "rubbish before": "hm{gap}{answer}",
+    "pad token before": "{body}{gap}<pad>{gap}{answer}",
+    "prompt echo before": "{prompt}{gap}{answer}",
+    "trace twice": "{body}{gap}{body}{gap}{answer}",
+    "blank line before": "{body}{gap}{gap}{answer}",
+    "wrong trace": "x e3 L1 + e5 e9{gap}{answer}",
+    "enormous rubbish before": "{million}{gap}{answer}",
+}
+
+UNREWARDED = {
+    "empty": "",
+    "blank": "{gap}",
+    "no answer line": "{body}",
+    "symbol alone": "e1",
+    "answer twice": "{body}{gap}{answer}{gap}{answer}",
+    "wrong answer first": "{ask}e2{gap}{answer}",
+    "wrong answer last": "{answer}{gap}{ask}e2",
+    "every answer": "{all_answers}",
+    "answer first": "{answer}{gap}{body}",
+    "answer in the middle": "{body}{gap}{answer}{gap}hm",
+    "longer symbol": "{body}{gap}{ask}e10",
+    "shorter symbol": "{body}{gap}{ask}e",
+    "leading zero": "{body}{gap}{ask}e01",
+    "beyond the field": "{body}{gap}{ask}e12",
+    "number": "{body}{gap}{ask}1",
+    "fullwidth digit": "{body}{gap}{ask}e１",
+    "fullwidth letter": "{body}{gap}{ask}ｅ1",
+    "Cyrillic letter": "{body}{gap}{ask}\u04351",
+    "Arabic digit": "{body}{gap}{ask}e\u0661",
+    "superscript": "{body}{gap}{ask}e¹",
+    "combining accent": "{body}{gap}{answer}\u0301",
+    "zero-width space": "{body}{gap}{answer}\u200b",
+    "no-break space": "{body}{gap}{ask}\u00a0e1",
+    "upper-case symbol": "{body}{gap}{ask}E1",
+    "lower-case answer": "{body}{gap}{lower}",
+    "upper-case answer": "{body}{gap}{upper}",
+    "other name": "{body}{gap}{other_name}e1",
+    "unknown name": "{body}{gap}{unknown_name}e1",
+    "trailing period": "{body}{gap}{answer}.",
+    "trailing comma and more": "{body}{gap}{answer}, e2",
+    "trailing space": "{body}{gap}{answer} ",
+    "trailing newline": "{body}{gap}{answer}\n",
+    "trailing carriage return": "{body}{gap}{answer}\r",
+    "trailing tab": "{body}{gap}{answer}\t",
+    "trailing null": "{body}{gap}{answer}\0",
+    "trailing gap": "{body}{gap}{answer}{gap}",
+    "escape sequence": "{body}{gap}{ask}\x1b[1me1",
+    "backspaces": "{body}{gap}{ask}e2\b1",
+    "double space": "{body}{gap}{ask} e1",
+    "tab for a space": "{body}{gap}{tabbed}",
+    "line separator": "{body}\u2028{answer}",
+    "vertical tab": "{body}\v{answer}",
+    "glued to the body": "{body}{answer}",
+    "two values": "{body}{gap}{answer} e1",
+    "other value after": "{body}{gap}{answer} e2",
+    "alternatives": "{body}{gap}{answer}|e2",
+    "end token": "{body}{gap}{answer}<eos>",
+    "pad token after": "{body}{gap}{answer}{gap}<pad>",
+    "pad token glued": "{body}{gap}{answer}<pad>",
+    "chat token after": "{body}{gap}{answer}<|im_end|>",
+    "pad token inside": "{body}{gap}{ask}<pad>e1",
+    "pad token for the symbol": "{body}{gap}{ask}<pad>",
+    "prompt echo": "{prompt}",
+    "prompt echo after": "{answer}{gap}{prompt}",
+    "placeholder": "{body}{gap}{ask}?",
+    "boxed": "\\boxed{{e1}}",
+    "quoted": '{body}{gap}{ask}"e1"',
+    "enormous": "{million}",
+    "enormous symbol": "{ask}e{ones}",
+    "enormous answers": "{many_answers}",
+    "enormous after the answer": "{answer}{gap}{million}",
+}
+
+
+def fill(template: str, form: str) -> str:
+    """Return the template's completion in the text form."""
+    words = FORMS[form]
+    answer = words["ask"] + "e1"
+    return template.format(
+        **words,
+        answer=answer,
+        lower=answer.lower(),
+        upper=answer.upper(),
+        unknown_name=words["ask"].replace("y", "z"),
+        tabbed=answer.replace(" ", "\t"),
+        prompt=TEXT_FORMS[form].write_prompt(PROBLEM),
+        all_answers=words["gap"].join(f"{words['ask']}e{index}" for index in range(11)),
+        million="hm " * 333_333,
+        ones="1" * 1_000_000,
+        many_answers=words["gap"].join([answer] * 80_000),
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("template", REWARDED.values(), ids=REWARDED)
+def test_right_answer_line_is_rewarded(template, form) -> None:
+    assert verify_completion(fill(template, form), PROBLEM, TEXT_FORMS[form]) == 1.0
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("template", UNREWARDED.values(), ids=UNREWARDED)
+def test_all_else_is_not_rewarded(template, form) -> None:
+    assert verify_completion(fill(template, form), PROBLEM, TEXT_FORMS[form]) == 0.0
+
+
+@each_text
+def test_a_million_characters_of_steps_are_read_fast(text) -> None:
+    """Reading takes time in proportion to the length; quadratic reading would take many times the limit."""
+    trace = STRATEGIES["forward"](PROBLEM)
+    steps = trace.steps * (1_000_000 // len(text.write_completion(trace, PROBLEM.field)))
+    completion = text.write_completion(type(trace)(trace.opening, steps, trace.answer), PROBLEM.field)
+    began = time.process_time()
+    assert verify_completion(completion, PROBLEM, text) == 1.0
+    assert time.process_time() - began < 1.5
+
+
+@each_text
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(problem=problems())
+def test_all_true_traces_are_rewarded(text, strategy, problem) -> None:
+    completion = text.write_completion(STRATEGIES[strategy](problem), problem.field)
+    assert verify_completion(completion, problem, text) == 1.0
+
+
+def write_answer(text, name: str, symbol: str) -> str:
+    return f"A {name} {symbol}" if text is TEXT_FORMS["symbolic"] else f"Answer: {name} = {symbol}"
+
+
+@each_text
+@given(problem=problems(), data=st.data())
+def test_rewarded_if_and_only_if_the_one_answer_line_is_last_and_right(text, problem, data) -> None:
+    """Completions put together from right and wrong answer lines, traces and rubbish."""
+    name = "y" if problem.kind == "evaluation" else "x"
+    value = problem.end if name == "y" else problem.start
+    right = write_answer(text, name, f"e{problem.field.elements.index(value)}")
+    answers = [write_answer(text, n, f"e{index}") for n in "xy" for index in range(problem.field.order)]
+    trace = text.write_completion(STRATEGIES["forward"](problem), problem.field)
+    rubbish = [trace.removesuffix(right).strip(), "hm", "", "e1", "answer", "a y e1", "x"]
+    pieces = data.draw(st.lists(st.just(right) | st.sampled_from(rubbish) | st.sampled_from(answers), max_size=4))
+    completion = (" " if text is TEXT_FORMS["symbolic"] else "\n").join(pieces)
+    expected = pieces[-1:] == [right] and sum(piece in answers for piece in pieces) == 1
+    assert verify_completion(completion, problem, text) == float(expected)
+
+
+@each_text
+@given(problem=problems(), data=st.data())
+def test_edited_traces_are_rewarded_only_with_their_answer_line_whole(text, problem, data) -> None:
+    true = text.write_completion(STRATEGIES["backward"](problem), problem.field)
+    right = re.search(r"(A|Answer:) [xy] .*$", true)[0]
+    completion = data.draw(mutations(true))
+    if text is TEXT_FORMS["symbolic"]:
+        expected = completion.split(" ")[-3:] == right.split(" ") and completion.split(" ").count("A") == 1
+    else:
+        expected = completion.split("\n")[-1] == right and completion.count("Answer:") == 1
+    assert verify_completion(completion, problem, text) == float(expected)

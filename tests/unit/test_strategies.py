@@ -1,0 +1,290 @@
+"""Traces re-executed word by word by the tests' own oracle; every corruption is found where it was made."""
+
+import dataclasses
+import re
+
+import pytest
+from generators import calculate, each_text, mutations, problems
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from selectimprove.strategies import STRATEGIES, read_completion
+from selectimprove.texts import SIGNS, TEXT_FORMS
+
+each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
+SYMBOLIC = TEXT_FORMS["symbolic"]
+UNDOES = {"+": "-", "*": "/"}
+
+
+def split_words(completion: str) -> tuple[list[str], list[list[str]], list[str]]:
+    """Return [name, value], [[label, sign, operand, result], ...], [name, value] of a completion in either form.
+
+    In sentences, each step's left operand must be the value written last.
+    """
+    if "\n" not in completion:
+        words = completion.split(" ")
+        assert words[-3] == "A"
+        return words[:2], [words[place : place + 4] for place in range(2, len(words) - 3, 4)], words[-2:]
+    first, *middle, last = completion.split("\n")
+    name, value = first.split(" = ")
+    steps, current = [], value
+    for line in middle:
+        word, label, left, sign, operand, equals, result = line.split(" ")
+        assert (word, label[-1], left, equals) == ("Step", ":", current, "=")
+        steps.append([f"L{label[:-1]}", sign, operand, result])
+        current = result
+    assert last.startswith("Answer: ")
+    return [name, value], steps, last.removeprefix("Answer: ").split(" = ")
+
+
+def write(problem, strategy, text) -> str:
+    return text.write_completion(STRATEGIES[strategy](problem), problem.field)
+
+
+@each_text
+@each_strategy
+@given(problem=problems())
+def test_traces_are_right(text, strategy, problem) -> None:
+    """Every written value follows from the one before, and the steps are the problem's, in order or undone."""
+    order = problem.field.order
+    elements = {f"e{index}": element for index, element in enumerate(problem.field.elements)}
+    opening, steps, answer = split_words(write(problem, strategy, text))
+    expected = [
+        [f"L{problem.first_label + position}", {"add": "+", "multiply": "*"}[operator], operand]
+        for position, (operator, operand) in enumerate(problem.operations)
+    ]
+    if strategy == "backward":
+        expected = [[label, UNDOES[sign], operand] for label, sign, operand in reversed(expected)]
+    assert [[label, sign, elements[operand]] for label, sign, operand, _ in steps] == expected
+    first = value = elements[opening[1]]
+    for _, sign, operand, result in steps:
+        value = calculate(value, sign, elements[operand], order)
+        assert elements[result] == value
+    names = ("x", "y") if strategy == "forward" else ("y", "x")
+    assert opening[0] == names[0]
+    known = {names[0]: first, names[1]: value}
+    assert known["x"] == problem.start
+    asked = "y" if problem.kind == "evaluation" else "x"
+    assert (answer[0], elements[answer[1]]) == (asked, known[asked])
+
+
+@each_text
+@each_strategy
+@given(problem=problems())
+def test_true_traces_are_read_as_right(text, strategy, problem) -> None:
+    reading = read_completion(write(problem, strategy, text), problem, text)
+    assert (reading.strategy, reading.answer, reading.correct) == (strategy, problem.answer, True)
+    assert (reading.first_wrong_step, reading.failure) == (None, None)
+
+
+def other(data, value: int, order: int) -> int:
+    """Draw an element that is not `value`."""
+    return (value + data.draw(st.integers(1, order - 1))) % order
+
+
+def replace_step(trace, place: int, **changes):
+    """Return the trace with changes to its step at `place`, counted from 1."""
+    steps = list(trace.steps)
+    steps[place - 1] = dataclasses.replace(steps[place - 1], **changes)
+    return dataclasses.replace(trace, steps=tuple(steps))
+
+
+def follow_on(trace, place: int, order: int):
+    """Return the trace with every result after step `place` (0: the opening) worked out from what stands there."""
+    steps = list(trace.steps)
+    value = trace.opening[1] if place == 0 else steps[place - 1].result
+    for index in range(place, len(steps)):
+        result = calculate(value, SIGNS[steps[index].operator], steps[index].operand, order)
+        steps[index] = dataclasses.replace(steps[index], left=value, result=result)
+        value = result
+    return dataclasses.replace(trace, steps=tuple(steps)), value
+
+
+def draw_place(data, trace) -> int:
+    return data.draw(st.integers(1, len(trace.steps)))
+
+
+# Each corruption returns the trace corrupted, and the first wrong step and failure that must be found.
+
+
+def wrong_opening(data, trace, order):
+    name, value = trace.opening
+    return dataclasses.replace(trace, opening=(name, other(data, value, order))), 0, "wrong_opening"
+
+
+def wrong_opening_followed_on(data, trace, order):
+    corrupted, _, _ = wrong_opening(data, trace, order)
+    return follow_on(corrupted, 0, order)[0], 0, "wrong_opening"
+
+
+def wrong_result(data, trace, order):
+    place = draw_place(data, trace)
+    wrong = other(data, trace.steps[place - 1].result, order)
+    return replace_step(trace, place, result=wrong), place, "wrong_fact"
+
+
+def wrong_result_followed_on(data, trace, order):
+    """All later steps are consistent with the wrong result, and so is the answer where it comes last."""
+    corrupted, place, failure = wrong_result(data, trace, order)
+    corrupted, value = follow_on(corrupted, place, order)
+    name, answer = trace.answer
+    return dataclasses.replace(corrupted, answer=(name, value if name != trace.opening[0] else answer)), place, failure
+
+
+def wrong_label(data, trace, order):
+    place = draw_place(data, trace)
+    label = data.draw(st.integers(1, 99).filter(lambda label: label != trace.steps[place - 1].label))
+    return replace_step(trace, place, label=label), place, "lost_place"
+
+
+def wrong_operator(data, trace, order):
+    place = draw_place(data, trace)
+    operators = [operator for operator in SIGNS if operator != trace.steps[place - 1].operator]
+    return replace_step(trace, place, operator=data.draw(st.sampled_from(operators))), place, "lost_place"
+
+
+def wrong_operand(data, trace, order):
+    place = draw_place(data, trace)
+    return replace_step(trace, place, operand=other(data, trace.steps[place - 1].operand, order)), place, "lost_place"
+
+
+def swapped_steps(data, trace, order):
+    assume(len(trace.steps) > 1)
+    first, second = sorted(data.draw(st.sets(st.integers(0, len(trace.steps) - 1), min_size=2, max_size=2)))
+    steps = list(trace.steps)
+    steps[first], steps[second] = steps[second], steps[first]
+    return dataclasses.replace(trace, steps=tuple(steps)), first + 1, "lost_place"
+
+
+def left_out_step(data, trace, order):
+    assume(len(trace.steps) > 1)
+    place = data.draw(st.integers(1, len(trace.steps) - 1))
+    steps = trace.steps[: place - 1] + trace.steps[place:]
+    return dataclasses.replace(trace, steps=steps), place, "lost_place"
+
+
+def stopped_early(data, trace, order):
+    kept = data.draw(st.integers(0, len(trace.steps) - 1))
+    return dataclasses.replace(trace, steps=trace.steps[:kept]), kept + 1, "stopped_early"
+
+
+def wrong_answer_value(data, trace, order):
+    name, value = trace.answer
+    return dataclasses.replace(trace, answer=(name, other(data, value, order))), len(trace.steps) + 1, "wrong_answer"
+
+
+def wrong_answer_name(data, trace, order):
+    name, value = trace.answer
+    answer = ("x" if name == "y" else "y", value)
+    return dataclasses.replace(trace, answer=answer), len(trace.steps) + 1, "wrong_answer"
+
+
+def extra_step(data, trace, order):
+    last = trace.steps[-1]
+    extra = dataclasses.replace(last, label=last.label % 24 + 1, left=last.result, result=data.draw(st.integers(0, 4)))
+    return dataclasses.replace(trace, steps=(*trace.steps, extra)), len(trace.steps) + 1, "lost_place"
+
+
+CORRUPTIONS = [
+    wrong_opening,
+    wrong_opening_followed_on,
+    wrong_result,
+    wrong_result_followed_on,
+    wrong_label,
+    wrong_operator,
+    wrong_operand,
+    swapped_steps,
+    left_out_step,
+    stopped_early,
+    wrong_answer_value,
+    wrong_answer_name,
+    extra_step,
+]
+
+
+@each_text
+@each_strategy
+@pytest.mark.parametrize("corrupt", CORRUPTIONS)
+@settings(max_examples=40)
+@given(problem=problems(), data=st.data())
+def test_corruption_is_found_where_it_was_made(text, strategy, corrupt, problem, data) -> None:
+    trace, place, failure = corrupt(data, STRATEGIES[strategy](problem), problem.field.order)
+    reading = read_completion(text.write_completion(trace, problem.field), problem, text)
+    assert reading.strategy == strategy
+    assert (reading.first_wrong_step, reading.failure) == (place, failure)
+    right = ("y", problem.end) if problem.kind == "evaluation" else ("x", problem.start)
+    assert (reading.answer, reading.correct) == (trace.answer[1], trace.answer == right)
+
+
+@each_strategy
+@given(problem=problems(), data=st.data())
+def test_wrong_left_operand_is_a_lost_place(strategy, problem, data) -> None:
+    """Only sentences write the value that a step starts from."""
+    text, trace = TEXT_FORMS["sentences"], STRATEGIES[strategy](problem)
+    place = draw_place(data, trace)
+    corrupted = replace_step(trace, place, left=other(data, trace.steps[place - 1].left, problem.field.order))
+    reading = read_completion(text.write_completion(corrupted, problem.field), problem, text)
+    assert (reading.first_wrong_step, reading.failure) == (place, "lost_place")
+
+
+@each_text
+@each_strategy
+@given(problem=problems(), data=st.data())
+def test_truncation_is_no_answer(text, strategy, problem, data) -> None:
+    """Cut between any two words, the first wrong step is the one that is not whole."""
+    completion = write(problem, strategy, text)
+    words = completion[: data.draw(st.sampled_from([match.start() for match in re.finditer(r"\s", completion)]))]
+    opening, step = (2, 4) if text is SYMBOLIC else (3, 7)
+    written = len(words.split())
+    whole_steps = (written - opening) // step
+    reading = read_completion(words, problem, text)
+    assert (reading.answer, reading.correct, reading.failure) == (None, False, "no_answer")
+    assert reading.first_wrong_step == (0 if written < opening else whole_steps + 1)
+    assert reading.strategy == ("none" if written < opening else strategy)
+
+
+@each_text
+@each_strategy
+@pytest.mark.parametrize("rubbish", ["hm", "e1", "L1 + e1", "Step 1: e1 + e1 =", "<pad>", ""])
+@given(problem=problems(), data=st.data())
+def test_unreadable_step_is_a_lost_place(text, strategy, rubbish, problem, data) -> None:
+    """Rubbish anywhere between the opening and the answer line loses the place there, not the answer."""
+    gap = " " if text is SYMBOLIC else "\n"
+    completion = write(problem, strategy, text)
+    opening, step, answer = (2, 4, 3) if text is SYMBOLIC else (1, 1, 1)
+    parts = completion.split(gap)
+    whole_steps = data.draw(st.integers(0, problem.steps))
+    place = opening + step * whole_steps
+    assert len(parts) == opening + step * problem.steps + answer
+    reading = read_completion(gap.join([*parts[:place], rubbish, *parts[place:]]), problem, text)
+    assert (reading.first_wrong_step, reading.failure) == (whole_steps + 1, "lost_place")
+    assert reading.correct
+
+
+@each_text
+@each_strategy
+@given(problem=problems(), data=st.data())
+def test_only_true_traces_are_right_throughout(text, strategy, problem, data) -> None:
+    """No edit of a true trace is found right, unless it gives a true trace again."""
+    completion = data.draw(mutations(write(problem, strategy, text)))
+    reading = read_completion(completion, problem, text)
+    truths = {write(problem, name, text) for name in STRATEGIES}
+    assert (reading.failure is None) == (completion in truths)
+    assert (reading.first_wrong_step is None) == (completion in truths)
+
+
+@each_text
+@given(problem=problems(), completion=st.text())
+def test_arbitrary_text_shows_no_strategy(text, problem, completion) -> None:
+    reading = read_completion(completion, problem, text)
+    assert (reading.strategy, reading.answer, reading.correct) == ("none", None, False)
+    assert (reading.first_wrong_step, reading.failure) == (0, "no_answer")
+
+
+@each_text
+@given(problem=problems())
+def test_answer_line_alone_is_right_without_a_strategy(text, problem) -> None:
+    alone = re.search(r"(A|Answer:) [xy] .*", write(problem, "forward", text))[0]
+    reading = read_completion(alone, problem, text)
+    assert (reading.strategy, reading.correct) == ("none", True)
+    assert (reading.first_wrong_step, reading.failure) == (0, "wrong_opening")

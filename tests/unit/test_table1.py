@@ -1,0 +1,92 @@
+import json
+from itertools import product
+
+import pandas as pd
+import pytest
+from synthetic_scores import make_rows, make_scores, make_spec, write_run_scores
+
+from selectimprove.analysis import wilson_interval
+from selectimprove.provenance import digest_file
+from selectimprove.rendering import render_table
+from selectimprove.tables import table1
+
+RUNS = [f"{model}{training}" for model, training in product(("B", "F", "FB"), ("", "_rl_2_5", "_rl_6_9"))]
+
+
+def share_correct(run, step, kind, length):
+    """Return 0.5 for evaluation and 0.25 for inversion, but at the last checkpoint (step 50) 0.75 and 1."""
+    shares = (0.75, 1.0) if step == 50 else (0.5, 0.25)
+    return shares[kind == "inversion"]
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return make_scores(share_correct, runs=RUNS)
+
+
+def test_cells_are_the_last_checkpoints(scores):
+    table = table1.compute(scores)
+    assert list(table.columns) == ["model", "training", "kind", "accuracy", "low", "high", "seeds", "paper"]
+    order = product(("B", "F", "FB"), ("sft", "rl_2_5", "rl_6_9"), ("all", "inversion", "evaluation"))
+    assert list(table[["model", "training", "kind"]].itertuples(index=False, name=None)) == list(order)
+    expected = {"sft": [0.375, 0.25, 0.5], "rl_2_5": [0.875, 1.0, 0.75], "rl_6_9": [0.875, 1.0, 0.75]}
+    for (_, training), rows in table.groupby(["model", "training"]):
+        assert list(rows["accuracy"]) == pytest.approx(expected[training])
+    first = table.iloc[0]  # B, sft, all: 20 problems for each of 2 kinds and 4 lengths
+    assert (first["low"], first["high"]) == pytest.approx(wilson_interval(0.375, 160))
+    assert (table["seeds"] == 1).all()
+
+
+def test_paper_numbers_stand_in_their_cells(scores):
+    paper = table1.compute(scores).set_index(["model", "training", "kind"])["paper"]
+    assert paper["B", "rl_6_9", "inversion"] == pytest.approx(0.960)
+    assert paper["F", "sft", "evaluation"] == pytest.approx(0.971)
+    assert paper["FB", "rl_2_5", "all"] == pytest.approx(0.600)
+
+
+def test_markdown_has_nine_rows_in_percent(scores):
+    lines = table1.format_markdown(table1.compute(scores)).splitlines()
+    assert len(lines) == 2 + 9
+    assert len({line.count("|") for line in lines}) == 1
+    low, high = (100 * bound for bound in wilson_interval(0.25, 80))
+    cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
+    assert cells[:2] == ["B, SFT", "1"]
+    assert cells[4:6] == [f"25.0 [{low:.1f}, {high:.1f}]", "38.9"]
+    assert lines[-1].startswith("| FB, RL 6-9 |")
+
+
+def test_missing_cell_is_named(scores):
+    with pytest.raises(ValueError, match="sft_run F, training rl_2_5, kind evaluation and for 1 more"):
+        table1.compute(scores[scores["run"] != "F_rl_2_5"])
+    gap = (scores["run"] == "FB") & (scores["kind"] == "inversion")
+    with pytest.raises(ValueError, match="sft_run FB, training sft, kind inversion$"):
+        table1.compute(scores[~gap])
+
+
+def test_two_runs_in_a_cell_are_an_error(scores):
+    second = make_rows("F_again", 50, "evaluation", 6, [True], training="rl_6_9")
+    with pytest.raises(ValueError, match="model F, training rl_6_9, but has F_rl_6_9, F_again"):
+        table1.compute(pd.concat([scores, second]))
+
+
+def test_two_suites_are_an_error(scores):
+    with pytest.raises(ValueError, match="steps_2_5, steps_6_9"):
+        table1.compute(pd.concat([scores, scores.assign(suite="steps_2_5")]))
+
+
+def test_runs_outside_the_table_do_not_enter(scores):
+    other = make_rows("F_then", 50, "evaluation", 6, [False] * 99, training="rl_2_5+rl_6_9")
+    pd.testing.assert_frame_equal(table1.compute(pd.concat([scores, other])), table1.compute(scores))
+
+
+def test_rendered_table(scores, tmp_path):
+    files = write_run_scores(scores, tmp_path / "scores")
+    markdown, csv, sidecar = (tmp_path / f"table1.{suffix}" for suffix in ("md", "csv", "json"))
+    render_table(make_spec("table1", scores), files, markdown, csv, sidecar)
+    table = table1.compute(scores)
+    assert markdown.read_text() == table1.format_markdown(table)
+    pd.testing.assert_frame_equal(pd.read_csv(csv), table, atol=5e-7, check_dtype=False)
+    record = json.loads(sidecar.read_text())
+    assert (record["table"], record["rule"]) == ("table1", "table")
+    assert record["function"] == "selectimprove.tables.table1.compute"
+    assert record["files"] == {file.name: digest_file(file) for file in (markdown, csv)}

@@ -1,0 +1,190 @@
+"""Both text forms: what is written is read back, and nothing else is."""
+
+import dataclasses
+
+import pytest
+from generators import each_text, fields, fields_and_traces, mutations, problems
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from selectimprove.field import Field
+from selectimprove.problems import Problem
+from selectimprove.strategies import STRATEGIES
+from selectimprove.texts import TEXT_FORMS, SymbolicText
+
+GF11 = Field(11, (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 10))
+PROBLEM = Problem("evaluation", GF11, start=4, operations=(("add", 9), ("multiply", 7)), first_label=7)
+
+
+def test_written_forms_are_pinned() -> None:
+    """The texts of one problem to the letter: a change of form is a change of every model."""
+    symbolic, sentences = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
+    forward, backward = (write(PROBLEM) for write in STRATEGIES.values())
+    assert symbolic.write_prompt(PROBLEM) == "x e2 L7 + e5 L8 * e9 y ? :"
+    assert symbolic.write_completion(forward, GF11) == "x e2 L7 + e5 e6 L8 * e9 e0 A y e0"
+    assert symbolic.write_completion(backward, GF11) == "y e0 L8 / e9 e6 L7 - e5 e2 A y e0"
+    assert sentences.write_prompt(PROBLEM) == (
+        "We calculate in the finite field with 11 elements, written e0 to e10.\n"
+        "Start: x = e2.\nStep 7: add e5.\nStep 8: multiply by e9.\nEnd: y is not known.\nWhat is y?"
+    )
+    assert sentences.write_completion(backward, GF11) == (
+        "y = e0\nStep 8: e0 / e9 = e6\nStep 7: e6 - e5 = e2\nAnswer: y = e0"
+    )
+
+
+@each_text
+@given(problem=problems())
+def test_prompt_round_trip(text, problem) -> None:
+    told = None if problem.stated_map else problem.field
+    assert text.read_prompt(text.write_prompt(problem), problem.field.order, told) == problem
+
+
+@each_text
+@given(problem=problems())
+def test_prompt_hides_the_answer(text, problem) -> None:
+    """The symbols in a prompt are those of the given end and of the operands, no more."""
+    plain = dataclasses.replace(problem, stated_map=False)
+    given_end = plain.start if plain.kind == "evaluation" else plain.end
+    symbols = [plain.field.symbol(value) for value in (given_end, *(operand for _, operand in plain.operations))]
+    chain = text.write_prompt(plain).split("written e0 to", 1)[-1]
+    found = [word.strip(".,") for word in chain.split() if word[0] == "e" and word.strip(".,")[1:].isdigit()]
+    if text is TEXT_FORMS["sentences"]:
+        found = found[1:]  # the last symbol of the field, in the opening sentence
+    assert sorted(found) == sorted(symbols)
+
+
+@each_text
+@given(field_and_trace=fields_and_traces())
+def test_completion_round_trip(text, field_and_trace) -> None:
+    """Any trace, right or wrong, is read back; the symbolic form does not write the left operand."""
+    field, trace = field_and_trace
+    if isinstance(text, SymbolicText):
+        trace = dataclasses.replace(trace, steps=tuple(dataclasses.replace(step, left=None) for step in trace.steps))
+    assert text.read_completion(text.write_completion(trace, field), field) == trace
+
+
+@each_text
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(problem=problems())
+def test_words_are_counted(text, strategy, problem) -> None:
+    completion = text.write_completion(STRATEGIES[strategy](problem), problem.field)
+    assert text.count_words(problem.steps) == len(completion.split())
+
+
+@given(problem=problems(), strategy=st.sampled_from(list(STRATEGIES)))
+def test_vocabulary_holds_every_word(problem, strategy) -> None:
+    text = SymbolicText()
+    completion = text.write_completion(STRATEGIES[strategy](problem), problem.field)
+    vocabulary = text.vocabulary(problem.field.order)
+    assert len(set(vocabulary)) == len(vocabulary)
+    assert set(f"{text.write_prompt(problem)} {completion}".split(" ")) <= set(vocabulary)
+
+
+def assert_read_exactly_or_refused(text, prompt, order, field) -> None:
+    """A prompt is refused with ValueError, or it is what `write_prompt` makes of the problem read."""
+    try:
+        problem = text.read_prompt(prompt, order, field)
+    except ValueError:
+        return
+    assert text.write_prompt(problem) == prompt
+
+
+@each_text
+@given(prompt=st.text())
+def test_arbitrary_prompts_are_refused(text, prompt) -> None:
+    with pytest.raises(ValueError):
+        text.read_prompt(prompt, 11, GF11)
+
+
+@each_text
+@given(problem=problems(), data=st.data())
+def test_mutated_prompts_are_read_exactly_or_refused(text, problem, data) -> None:
+    prompt = data.draw(mutations(text.write_prompt(problem)))
+    assert_read_exactly_or_refused(text, prompt, problem.field.order, problem.field)
+
+
+MALFORMED = {
+    "symbolic": {
+        "no steps": "x e2 y ? :",
+        "both ends": "x e2 L7 + e5 y e6 :",
+        "no end": "x ? L7 + e5 y ? :",
+        "multiplies by zero": "x ? L7 * e3 y e2 :",
+        "symbol beyond the field": "x e2 L7 + e11 y ? :",
+        "leading zero": "x e02 L7 + e5 y ? :",
+        "labels do not follow": "x e2 L7 + e5 L3 * e9 y ? :",
+        "label with a leading zero": "x e2 L07 + e5 y ? :",
+        "label in other digits": "x e2 L٧ + e5 y ? :",
+        "short map": "M e0 3 e1 1 x e1 L7 + e5 y ? :",
+        "map with a repeat": "M e0 1 e1 1 e2 2 e3 3 e4 4 x e0 L7 + e2 y ? :",
+        "map out of order": "M e1 1 e0 0 e2 2 e3 3 e4 4 x e1 L7 + e2 y ? :",
+        "map beyond the field": "M e0 0 e1 1 e2 2 e3 3 e4 9 x e4 L7 + e2 y ? :",
+        "trailing space": "x e2 L7 + e5 y ? : ",
+        "trailing newline": "x e2 L7 + e5 y ? :\n",
+    },
+    "sentences": {
+        "no steps": "Start: x = e2.\nEnd: y is not known.\nWhat is y?",
+        "both ends": "Start: x = e2.\nStep 1: add e5.\nEnd: y = e6.\nWhat is y?",
+        "asks for what it gives": "Start: x = e2.\nStep 1: add e5.\nEnd: y is not known.\nWhat is x?",
+        "multiplies by zero": "Start: x is not known.\nStep 1: multiply by e3.\nEnd: y = e2.\nWhat is x?",
+        "symbol beyond the field": "Start: x = e2.\nStep 1: add e11.\nEnd: y is not known.\nWhat is y?",
+        "labels do not follow": "Start: x = e2.\nStep 1: add e5.\nStep 1: add e5.\nEnd: y is not known.\nWhat is y?",
+        "label with a leading zero": "Start: x = e2.\nStep 01: add e5.\nEnd: y is not known.\nWhat is y?",
+        "add by": "Start: x = e2.\nStep 1: add by e5.\nEnd: y is not known.\nWhat is y?",
+        "multiply without by": "Start: x = e2.\nStep 1: multiply e5.\nEnd: y is not known.\nWhat is y?",
+        "short map": "The symbols stand for numbers: e0 = 3, e1 = 1.\n"
+        "Start: x = e1.\nStep 1: add e1.\nEnd: y is not known.\nWhat is y?",
+        "trailing newline": "Start: x = e2.\nStep 1: add e5.\nEnd: y is not known.\nWhat is y?\n",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "prompt"),
+    [pytest.param(form, prompt, id=f"{form}-{name}") for form in MALFORMED for name, prompt in MALFORMED[form].items()],
+)
+def test_malformed_prompts_are_refused(form, prompt) -> None:
+    order = 5 if "e4 4 x" in prompt or "e4 9 x" in prompt else 11
+    field = Field(order, tuple(range(order))) if order == 5 else GF11
+    if form == "sentences":
+        prompt = f"We calculate in the finite field with 11 elements, written e0 to e10.\n{prompt}"
+    with pytest.raises(ValueError):
+        TEXT_FORMS[form].read_prompt(prompt, order, field)
+
+
+@each_text
+def test_prompt_without_its_map_is_refused(text) -> None:
+    """Where no field is told, a prompt that does not state its map is malformed."""
+    with pytest.raises(ValueError):
+        text.read_prompt(text.write_prompt(PROBLEM), 11, None)
+
+
+@each_text
+@given(field=fields(), completion=st.text())
+@example(field=GF11, completion="")
+@example(field=GF11, completion="A y")
+@example(field=GF11, completion="Answer: y =")
+def test_arbitrary_completions_never_raise(text, field, completion) -> None:
+    trace = text.read_completion(completion, field)
+    assert (trace.opening, trace.steps, trace.answer) == (None, (), None)
+
+
+@each_text
+@given(problem=problems(), strategy=st.sampled_from(list(STRATEGIES)), data=st.data())
+def test_mutated_completions_are_read_exactly_or_not_readable(text, problem, strategy, data) -> None:
+    """Reading never raises, and what it finds readable and complete is what was written."""
+    true = text.write_completion(STRATEGIES[strategy](problem), problem.field)
+    completion = data.draw(mutations(true))
+    trace = text.read_completion(completion, problem.field)
+    if trace.readable and trace.answer:
+        assert text.write_completion(trace, problem.field) == completion
+
+
+@each_text
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_longest_chain_is_read_back(text, strategy) -> None:
+    """As long as the labels last: to the end of the pool, or beyond two digits where there is none."""
+    steps = text.label_pool or 120
+    problem = Problem("evaluation", GF11, 4, (("add", 9),) * steps)
+    trace = text.read_completion(text.write_completion(STRATEGIES[strategy](problem), GF11), GF11)
+    assert trace.readable
+    assert len(trace.steps) == steps

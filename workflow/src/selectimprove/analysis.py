@@ -1,0 +1,94 @@
+"""From the score table (columns: scores.py) to accuracies with intervals, and to the rows behind RL curves.
+
+Accuracies and their bounds are fractions.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
+
+
+def wilson_interval(accuracy: float, problems: int) -> tuple[float, float]:
+    """Return the 95 % score interval of an accuracy over `problems` independent problems.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", J. Am. Stat. Assoc. 22 (1927).
+    """
+    shrinkage = 1 + Z_95**2 / problems
+    center = (accuracy + Z_95**2 / (2 * problems)) / shrinkage
+    spread = math.sqrt(accuracy * (1 - accuracy) / problems + Z_95**2 / (4 * problems**2))
+    half_width = Z_95 * spread / shrinkage
+    # At 0 and 1 the bound is the accuracy itself; computed, it could round to just past it.
+    return (
+        0.0 if accuracy == 0 else center - half_width,
+        1.0 if accuracy == 1 else center + half_width,
+    )
+
+
+def check_groups(scores: pd.DataFrame, groups: Mapping[str, Sequence]) -> None:
+    """Raise ValueError unless the table has rows for each combination of the listed values of these columns."""
+    present = set(scores[list(groups)].itertuples(index=False, name=None))
+    missing = [values for values in itertools.product(*groups.values()) if values not in present]
+    if missing:
+        first = ", ".join(f"{column} {value}" for column, value in zip(groups, missing[0], strict=True))
+        more = f" and for {len(missing) - 1} more combinations" if len(missing) > 1 else ""
+        raise ValueError(f"there are no scores for {first}{more}")
+
+
+def summarize_accuracy(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Return the accuracy of each group, sorted by group: the columns `by`, accuracy, low, high, problems, seeds.
+
+    accuracy: the mean over problems of the share of a problem's completions that are correct (pass@1).
+    low, high: the 95 % Wilson interval with n = problems; conservative where problems have several completions.
+    problems: pairs of seed and problem; seeds: distinct seeds.
+
+    Raises ValueError on an empty table, or on rows that belong to no group.
+    """
+    if scores.empty:
+        raise ValueError("there are no scores to summarize")
+    for column in by:
+        if scores[column].isna().any():
+            raise ValueError(f"{scores[column].isna().sum()} scores have no {column}, so belong to no group")
+    problems = scores.groupby([*by, "seed", "problem_id"], as_index=False)["correct"].mean()
+    summary = problems.groupby(by, as_index=False).agg(
+        accuracy=("correct", "mean"), problems=("correct", "size"), seeds=("seed", "nunique")
+    )
+    intervals = [wilson_interval(row.accuracy, row.problems) for row in summary.itertuples()]
+    summary["low"], summary["high"] = zip(*intervals, strict=True)
+    return summary[[*by, "accuracy", "low", "high", "problems", "seeds"]]
+
+
+def select_curves(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of each RL run's curve, with a column `curve`: its SFT run's name, or its own if they share one.
+
+    The scores of the SFT model are step 0 of each curve that starts from it; a curve that continues another RL run
+    ("+" in its training) has no step 0.
+
+    Raises ValueError if there is no RL run, if an SFT run has none, or if the scores of an SFT start are missing.
+    """
+    trained = scores[scores["checkpoint_step"] > 0]
+    idle = sorted(set(scores["sft_run"]) - set(trained["sft_run"]))
+    if trained.empty or idle:
+        raise ValueError("there are no scores of an RL run" + (f" that starts from {idle[0]}" if idle else ""))
+    runs_from = trained.groupby("sft_run")["run"].nunique()
+    parts = []
+    for (run, sft_run, training), rows in trained.groupby(["run", "sft_run", "training"], sort=False):
+        curve = sft_run if runs_from[sft_run] == 1 else run
+        if "+" not in training:
+            parts.append(_select_start(scores, sft_run, rows).assign(curve=curve))
+        parts.append(rows.assign(curve=curve))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _select_start(scores: pd.DataFrame, sft_run: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the SFT run's scores on the seeds and suites of an RL run's rows."""
+    places = rows[["seed", "suite"]].drop_duplicates()
+    start = scores[scores["run"] == sft_run].merge(places, on=["seed", "suite"])
+    found = set(start[["seed", "suite"]].itertuples(index=False, name=None))
+    for seed, suite in places.itertuples(index=False, name=None):
+        if (seed, suite) not in found:
+            raise ValueError(f"there are no scores of the SFT run {sft_run} for seed {seed}, suite {suite}")
+    return start

@@ -1,0 +1,1 @@
+"""One module a figure: draw(scores) returns the figure. See scores.py for the columns."""

@@ -1,0 +1,88 @@
+"""What the figures share: a look for each curve that survives grey print and colour blindness, and drawn accuracies."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from selectimprove.analysis import summarize_accuracy
+
+STEP_LABEL = "RL step (updates)"
+ACCURACY_LABEL = "accuracy, one sample (pass@1, %)"
+MOST_MARKERS = 12
+
+
+class Look(NamedTuple):
+    color: str
+    marker: str
+    linestyle: str
+    label: str
+
+
+# Colours of Okabe and Ito (jfly.uni-koeln.de/color), chosen to differ in lightness too.
+LOOKS = {
+    "F": Look("#E69F00", "s", "--", "F (forward only)"),
+    "B": Look("#0072B2", "^", "-.", "B (backward only)"),
+    "FB": Look("#000000", "o", "-", "FB (forward or backward)"),
+}
+OTHER_LOOKS = (
+    ("#D55E00", "D", "-"),
+    ("#56B4E9", "v", "--"),
+    ("#009E73", "P", "-."),
+    ("#CC79A7", "X", ":"),
+)
+
+
+def choose_looks(curves: Iterable[str]) -> dict[str, Look]:
+    """Return the look of each curve, in drawing order: F, B and FB first, the others by name."""
+    names = set(curves)
+    others = sorted(names - set(LOOKS))
+    looks = {name: look for name, look in LOOKS.items() if name in names}
+    return looks | {name: Look(*OTHER_LOOKS[i % len(OTHER_LOOKS)], name) for i, name in enumerate(others)}
+
+
+def draw_accuracy(axes: Axes, rows: pd.DataFrame, look: Look, band_alpha: float = 0.15) -> None:
+    """Draw the accuracy of one curve's rows over RL steps, all seeds pooled, with its 95 % band."""
+    summary = summarize_accuracy(rows, ["checkpoint_step"])
+    steps = summary["checkpoint_step"]
+    axes.fill_between(
+        steps, 100 * summary["low"], 100 * summary["high"], color=look.color, alpha=band_alpha, linewidth=0
+    )
+    axes.plot(
+        steps,
+        100 * summary["accuracy"],
+        color=look.color,
+        marker=look.marker,
+        linestyle=look.linestyle,
+        label=look.label,
+        linewidth=1.6,
+        markersize=4.5,
+        markevery=1 + len(summary) // MOST_MARKERS,
+    )
+
+
+def draw_seeds(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
+    """Draw a thin line for each seed of one curve's rows, where there are several."""
+    if rows["seed"].nunique() == 1:
+        return
+    for seed, line in summarize_accuracy(rows, ["seed", "checkpoint_step"]).groupby("seed"):
+        axes.plot(
+            line["checkpoint_step"],
+            100 * line["accuracy"],
+            color=look.color,
+            linewidth=0.5,
+            alpha=0.7,
+            label=f"_{look.label}, seed {seed}",  # the underscore keeps it out of the legend
+        )
+
+
+def finish_axes(axes: Axes) -> None:
+    """Give an accuracy panel its scale, in percent, and its grid."""
+    axes.set_ylim(-2, 102)
+    axes.set_yticks(range(0, 101, 20))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)

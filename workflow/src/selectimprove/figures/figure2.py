@@ -1,0 +1,33 @@
+"""Figure 2: accuracy on held-out problems during RL, evaluation and inversion together; a line for each SFT start.
+
+Step 0 is the SFT model. The band is the 95 % Wilson interval over problems; thin lines are single seeds.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from selectimprove.analysis import select_curves
+from selectimprove.figures._style import (
+    ACCURACY_LABEL,
+    STEP_LABEL,
+    choose_looks,
+    draw_accuracy,
+    draw_seeds,
+    finish_axes,
+)
+
+
+def draw(scores: pd.DataFrame) -> Figure:
+    """Return the figure. Raises ValueError if the scores of an RL run or of its SFT start are missing."""
+    rows = select_curves(scores)
+    figure = Figure(figsize=(5.2, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for curve, look in choose_looks(rows["curve"]).items():
+        of_curve = rows[rows["curve"] == curve]
+        draw_accuracy(axes, of_curve, look)
+        draw_seeds(axes, of_curve, look)
+    finish_axes(axes)
+    axes.set_xlabel(STEP_LABEL)
+    axes.set_ylabel(ACCURACY_LABEL)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    return figure

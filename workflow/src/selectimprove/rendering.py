@@ -1,0 +1,112 @@
+"""From score files to the files of a figure or table, each traceable to the checkpoints and the code behind it.
+
+The origin of a figure or table is a sidecar, JSON of the same stem: the drawing function, commit and library versions,
+digest of the specs, and path and SHA-256 of every checkpoint, score file and file made. The main part of it is also
+inside the PDF (Title, Subject, Keywords) and the PNG (text of the same names); Keywords is JSON.
+"""
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+
+from selectimprove.analysis import check_groups
+from selectimprove.provenance import digest_file, find_commit, find_versions, write_json
+from selectimprove.scores import read_scores
+from selectimprove.specs import FigureSpec
+
+CHECKPOINT_COLUMNS = {
+    "run": "run",
+    "seed": "seed",
+    "checkpoint_step": "step",
+    "checkpoint": "path",
+    "checkpoint_digest": "digest",
+}
+
+
+def render_figure(spec: FigureSpec, score_files: list[Path], pdf: Path, png: Path, sidecar: Path) -> None:
+    """Draw a figure and write it as PDF and as PNG (200 dpi), with its sidecar; same scores and code, same bytes.
+
+    Raises FileNotFoundError or ValueError if a score file, or the scores of a run, suite or seed, are missing.
+    """
+    draw = importlib.import_module(f"selectimprove.figures.{spec.name}").draw
+    scores = read_declared_scores(spec, score_files)
+    figure = draw(scores)
+    origin = describe_origin("figure", draw, spec, scores)
+    metadata = format_metadata(origin)
+    # Type 42 keeps text selectable; the date is left out since it would make each file new.
+    with matplotlib.rc_context({"pdf.fonttype": 42}):
+        _write(pdf, lambda file: figure.savefig(file, format="pdf", metadata={**metadata, "CreationDate": None}))
+    _write(png, lambda file: figure.savefig(file, format="png", dpi=200, metadata=metadata))
+    write_sidecar(sidecar, origin, score_files, [pdf, png])
+
+
+def render_table(spec: FigureSpec, score_files: list[Path], markdown: Path, csv: Path, sidecar: Path) -> None:
+    """Compute a table and write it as Markdown (percent) and CSV (fractions, 6 digits), with its sidecar.
+
+    Raises FileNotFoundError or ValueError if a score file, or the scores of a run, suite or seed, are missing.
+    """
+    module = importlib.import_module(f"selectimprove.tables.{spec.name}")
+    scores = read_declared_scores(spec, score_files)
+    table = module.compute(scores)
+    _write(markdown, lambda file: file.write_text(module.format_markdown(table)))
+    _write(csv, lambda file: table.round(6).to_csv(file, index=False))
+    write_sidecar(sidecar, describe_origin("table", module.compute, spec, scores), score_files, [markdown, csv])
+
+
+def read_declared_scores(spec: FigureSpec, score_files: list[Path]) -> pd.DataFrame:
+    """Return the scores, after a check that each run, and each SFT run at a root, has all suites and seeds."""
+    scores = read_scores(score_files)
+    runs = dict.fromkeys([*spec.runs, *scores["sft_run"]])
+    try:
+        check_groups(scores, {"run": list(runs), "suite": spec.suites, "seed": spec.seeds})
+    except ValueError as error:
+        raise ValueError(f"{spec.name}: {error}") from error
+    return scores
+
+
+def describe_origin(rule: str, function: Callable, spec: FigureSpec, scores: pd.DataFrame) -> dict[str, Any]:
+    """Return what a figure or table comes from: the code, the specs and the checkpoints."""
+    checkpoints = scores[list(CHECKPOINT_COLUMNS)].drop_duplicates().rename(columns=CHECKPOINT_COLUMNS)
+    return {
+        rule: spec.name,
+        "rule": rule,
+        "function": f"{function.__module__}.{function.__qualname__}",
+        "commit": find_commit(),
+        "config_digest": spec.config_digest,
+        "seeds": list(spec.seeds),
+        "checkpoints": checkpoints.to_dict("records"),
+    }
+
+
+def format_metadata(origin: dict[str, Any]) -> dict[str, str]:
+    """Return the part of an origin that is embedded in a figure's files."""
+    kept = {name: origin[name] for name in ("rule", "function", "commit", "config_digest")}
+    kept["checkpoints"] = [checkpoint["digest"] for checkpoint in origin["checkpoints"]]
+    return {
+        "Title": origin["figure"],
+        "Subject": f"drawn by {origin['function']} at commit {origin['commit']}",
+        "Keywords": json.dumps(kept),
+    }
+
+
+def write_sidecar(sidecar: Path, origin: dict[str, Any], score_files: list[Path], made: list[Path]) -> None:
+    """Write the origin with the digests of the score files, by path, and of the files made, by name."""
+    digests = {
+        "scores": {str(file): digest_file(file) for file in score_files},
+        "files": {Path(file).name: digest_file(file) for file in made},
+    }
+    write_json(sidecar, {**origin, **digests, "versions": find_versions()})
+
+
+def _write(file: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` write to a temporary name and rename it into place."""
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.tmp")
+    write(temporary)
+    temporary.replace(file)

@@ -1,0 +1,55 @@
+"""The score table: one row for each sampled completion of a held-out problem. All that is reported comes from it."""
+
+from pathlib import Path
+
+import pandas as pd
+
+COLUMNS = {
+    "run": "the run that was evaluated, an SFT or an RL run",
+    "sft_run": "the SFT run at its root (F, B, FB)",
+    "training": "'sft', or the RL data sets met since, joined by '+'",
+    "seed": "seed of the data and the models",
+    "checkpoint_step": "RL steps (updates) of the checkpoint; 0: the SFT model",
+    "checkpoint": "its folder, relative to where the workflow runs",
+    "checkpoint_digest": "its SHA-256, see provenance.digest_checkpoint",
+    "suite": "the evaluation suite",
+    "problem_id": "the problem within its seed",
+    "sample": "which of the problem's completions this is, from 0",
+    "kind": "'evaluation' or 'inversion'",
+    "steps": "number of steps of the problem",
+    "strategy": "'forward', 'backward' or 'none', as read from the completion",
+    "forced_strategy": "the strategy that its opening was fixed to; missing: none",
+    "correct": "whether the verifier accepts the completion",
+    "first_wrong_step": "0: the opening, k: the k-th written step; missing: all are right",
+    "failure": "why that step is wrong, one of strategies.FAILURES",
+    "tokens": "length of the completion in tokens",
+    "completion": "its text",
+}
+
+
+def write_scores(scores: pd.DataFrame, file: Path) -> None:
+    """Write a score table to a temporary name and rename it into place."""
+    temporary = Path(file).with_suffix(".tmp")
+    scores.to_parquet(temporary, index=False)
+    temporary.replace(file)
+
+
+def read_scores(files: list[Path]) -> pd.DataFrame:
+    """Return the rows of all these score tables, in the order given.
+
+    Raises FileNotFoundError or ValueError, each naming the file, on a table that is missing, unreadable or incomplete.
+    """
+    return pd.concat([_read_table(Path(file)) for file in files], ignore_index=True)
+
+
+def _read_table(file: Path) -> pd.DataFrame:
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: there is no such score table")
+    try:
+        table = pd.read_parquet(file)
+    except (OSError, ValueError) as error:  # pyarrow raises either on a file that is not whole Parquet
+        raise ValueError(f"{file}: this score table cannot be read as Parquet") from error
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise ValueError(f"{file}: this score table has no column {missing[0]!r}")
+    return table
