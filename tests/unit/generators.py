@@ -16,27 +16,38 @@ LONGEST = 15
 each_text = pytest.mark.parametrize("text", TEXT_FORMS.values(), ids=TEXT_FORMS)
 
 
+# Built once, since hypothesis checks each new generator; numbers are then brought into the field drawn.
+NUMBERS = st.integers(0, 96)
+NAMES = st.sampled_from(["x", "y"])
+LABELS = st.integers(1, 99)
+SHUFFLES = st.integers(0, 2**32)
+ORDERS = st.sampled_from(PRIMES)
+OPERATIONS = st.lists(st.tuples(st.sampled_from(["add", "multiply"]), NUMBERS), min_size=1, max_size=LONGEST)
+STEPS = st.lists(st.tuples(LABELS, st.sampled_from(list(SIGNS)), NUMBERS, NUMBERS, NUMBERS), max_size=LONGEST)
+PIECES = st.text(max_size=2) | st.sampled_from(
+    ["", "x", "y", "e0", "e1", "e01", "e98", "L1", "L0", "A", "Answer:", "1", "٣", " ", "\n", "?", ":", "+", "M"]
+)
+
+
 @st.composite
 def fields(draw) -> Field:
     """Return GF(p) for any allowed p, with any symbol map."""
-    elements = list(range(draw(st.sampled_from(PRIMES))))
-    random.Random(draw(st.integers(0, 2**32))).shuffle(elements)
+    elements = list(range(draw(ORDERS)))
+    random.Random(draw(SHUFFLES)).shuffle(elements)
     return Field(len(elements), tuple(elements))
 
 
 @st.composite
-def problems(draw, shortest: int = 1) -> Problem:
+def problems(draw) -> Problem:
     """Return a problem of either kind over any field, with or without a stated map."""
     field = draw(fields())
-    elements = st.integers(0, field.order - 1)
-    operation = st.tuples(st.sampled_from(["add", "multiply"]), st.integers(1, field.order - 1))
-    operations = tuple(draw(st.lists(operation, min_size=shortest, max_size=LONGEST)))
+    operations = tuple((operator, number % (field.order - 1) + 1) for operator, number in draw(OPERATIONS))
     return Problem(
         kind=draw(st.sampled_from(["evaluation", "inversion"])),
         field=field,
-        start=draw(elements),
+        start=draw(NUMBERS) % field.order,
         operations=operations,
-        first_label=draw(st.integers(1, LABEL_POOL - len(operations) + 1)),
+        first_label=draw(LABELS) % (LABEL_POOL - len(operations) + 1) + 1,
         stated_map=draw(st.booleans()),
     )
 
@@ -45,40 +56,21 @@ def problems(draw, shortest: int = 1) -> Problem:
 def fields_and_traces(draw) -> tuple[Field, Trace]:
     """Return a field and a trace of any content, right or wrong."""
     field = draw(fields())
-    elements = st.integers(0, field.order - 1)
-    named_values = st.tuples(st.sampled_from(["x", "y"]), elements)
-    step = st.builds(TraceStep, st.integers(1, 99), st.sampled_from(list(SIGNS)), elements, elements, elements)
-    steps = tuple(draw(st.lists(step, max_size=LONGEST)))
-    return field, Trace(draw(named_values), steps, draw(named_values))
+    steps = tuple(
+        TraceStep(label, operator, *(number % field.order for number in numbers))
+        for label, operator, *numbers in draw(STEPS)
+    )
+    opening, answer = ((draw(NAMES), draw(NUMBERS) % field.order) for _ in range(2))
+    return field, Trace(opening, steps, answer)
 
 
 @st.composite
 def mutations(draw, text: str) -> str:
-    """Return `text` with one to three small edits: a piece cut, doubled, or replaced."""
+    """Return `text` with one to three small edits: a few characters cut, doubled, or replaced."""
     for _ in range(draw(st.integers(1, 3))):
         first = draw(st.integers(0, len(text)))
         last = draw(st.integers(first, min(len(text), first + 6)))
-        words = [
-            "x",
-            "y",
-            "e0",
-            "e1",
-            "e01",
-            "e98",
-            "L1",
-            "L0",
-            "A",
-            "Answer:",
-            "1",
-            "٣",
-            " ",
-            "\n",
-            "?",
-            ":",
-            "+",
-            "M",
-        ]
-        piece = draw(st.sampled_from(["", text[first:last] * 2, *words]) | st.text(max_size=2))
+        piece = text[first:last] * 2 if draw(st.booleans()) else draw(PIECES)
         text = text[:first] + piece + text[last:]
     return text
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from generators import calculate, each_text, mutations, problems
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from selectimprove.strategies import STRATEGIES, read_completion
@@ -202,12 +202,15 @@ CORRUPTIONS = [
 ]
 
 
-@each_text
-@each_strategy
 @pytest.mark.parametrize("corrupt", CORRUPTIONS)
-@settings(max_examples=40)
-@given(problem=problems(), data=st.data())
-def test_corruption_is_found_where_it_was_made(text, strategy, corrupt, problem, data) -> None:
+@given(
+    problem=problems(),
+    form=st.sampled_from(list(TEXT_FORMS)),
+    strategy=st.sampled_from(list(STRATEGIES)),
+    data=st.data(),
+)
+def test_corruption_is_found_where_it_was_made(corrupt, problem, form, strategy, data) -> None:
+    text = TEXT_FORMS[form]
     trace, place, failure = corrupt(data, STRATEGIES[strategy](problem), problem.field.order)
     reading = read_completion(text.write_completion(trace, problem.field), problem, text)
     assert reading.strategy == strategy

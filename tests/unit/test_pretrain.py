@@ -1,0 +1,86 @@
+"""The pretraining corpus: right arithmetic, and nothing that says where to start or what is asked."""
+
+from collections import Counter
+
+from tiny_models import ORDER, make_pretrain_spec
+
+from selectimprove.field import Field, apply_operator
+from selectimprove.models import create_tokenizer
+from selectimprove.pretrain import IGNORED, encode_corpus, write_facts, write_log
+from selectimprove.texts import OPERATORS
+
+LOGS = 4000
+
+
+def split_log(index):
+    context, continuation = write_log(make_pretrain_spec(), index)
+    prompt, opening = context.split(" : ")
+    return prompt.split(), opening.split(), continuation.split()
+
+
+def test_every_log_executes_its_prompt_from_its_own_opening():
+    field = Field.shuffled(ORDER, 0)
+    for index in range(300):
+        prompt, opening, words = split_log(index)
+        value = field.element(opening[1])
+        steps, answer = words[:-3], words[-3:]
+        ends = {opening[0]: opening[1]}
+        labels = []
+        for label, sign, operand, result in zip(*(iter(steps),) * 4, strict=True):
+            value = apply_operator(OPERATORS[sign], value, field.element(operand), ORDER)
+            assert field.element(result) == value
+            labels.append(label)
+            ends["y" if opening[0] == "x" else "x"] = result
+        written = [word for word in prompt if word.startswith("L")]
+        assert labels == (written if opening[0] == "x" else written[::-1])
+        assert answer == ["A", answer[1], ends[answer[1]]]
+
+
+def test_prompt_says_nothing_about_the_log():
+    """The prompt's ends, when shown, agree with the log's by chance only; direction and answer are coin flips."""
+    seen = Counter()
+    for index in range(LOGS):
+        prompt, opening, words = split_log(index)
+        shown = {"x": prompt[1], "y": prompt[-1]}
+        seen["hidden"] += [shown["x"], shown["y"]].count("?")
+        if shown[opening[0]] != "?":
+            seen["shown"] += 1
+            seen["equal"] += shown[opening[0]] == opening[1]
+            seen["opening is shown"] += 1
+        seen[f"opens {opening[0]}"] += 1
+        seen[f"answers {words[-2]}"] += 1
+        seen["answers the hidden one"] += shown[words[-2]] == "?"
+
+    def is_share(count, total, share):
+        return abs(count / total - share) < 5 * (share * (1 - share) / total) ** 0.5
+
+    assert is_share(seen["equal"], seen["shown"], 1 / ORDER)
+    assert is_share(seen["opening is shown"], LOGS, 1 / 2)
+    assert is_share(seen["opens x"], LOGS, 1 / 2)
+    assert is_share(seen["answers x"], LOGS, 1 / 2)
+    assert is_share(seen["answers the hidden one"], LOGS, 1 / 2)
+    assert is_share(seen["hidden"], 2 * LOGS, 1 / 2)
+
+
+def test_facts_are_right():
+    field = Field.shuffled(ORDER, 0)
+    for index in range(100):
+        for value, _, sign, operand, result in zip(*(iter(write_facts(make_pretrain_spec(), index)),) * 5, strict=True):
+            expected = apply_operator(OPERATORS[sign], field.element(value), field.element(operand), ORDER)
+            assert field.element(result) == expected
+
+
+def test_loss_is_on_execution_and_on_results_only():
+    spec = make_pretrain_spec()
+    tokenizer = create_tokenizer(ORDER)
+    rows = encode_corpus(spec, tokenizer)
+    assert len(rows) == 2 * spec.updates * spec.logs_per_update
+    for position, row in enumerate(rows):
+        trained = [tokenizer.decode([token]) for token in row["labels"] if token != IGNORED]
+        is_log = position // spec.logs_per_update % 2 == 0
+        if is_log:
+            assert trained[0].startswith("L")
+            assert trained[-1] == "<eos>"
+        else:
+            assert len(trained) == spec.facts_per_row
+            assert all(word.startswith("e") for word in trained)

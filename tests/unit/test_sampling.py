@@ -1,0 +1,71 @@
+"""Our sampler against transformers' generate and against the distribution it should draw from."""
+
+import pytest
+import torch
+from tiny_models import make_model
+
+from selectimprove.sampling import pick_tokens, sample_completions
+
+PROMPTS = [[3, 20, 30], [3, 21, 31, 12, 8], [4, 22], [5, 23, 33]]
+
+
+def sample(model, tokenizer, prompts, **changes):
+    values = {"completions_per_prompt": 1, "temperature": 0.0, "max_completion_tokens": 12}
+    values |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    return sample_completions(model, prompts, **(values | changes))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_greedy_completions_equal_generate(seed):
+    """Prompts of different lengths in one batch, each compared with transformers' generate on it alone."""
+    model, tokenizer = make_model(seed)
+    ours = sample(model, tokenizer, PROMPTS)
+    for prompt, completion in zip(PROMPTS, ours, strict=True):
+        reference = model.generate(torch.tensor([prompt]), max_new_tokens=12, do_sample=False)[0, len(prompt) :]
+        assert completion == reference.tolist()
+
+
+def test_rows_that_end_leave_the_others_unchanged():
+    """With an end-of-sequence token that greedy decoding meets early in some rows, the rest stay as they were."""
+    model, tokenizer = make_model(1)
+    free = sample(model, tokenizer, PROMPTS, eos_token_id=-1)
+    end = free[0][2]
+    stopped = sample(model, tokenizer, PROMPTS, eos_token_id=end)
+    for without, with_end in zip(free, stopped, strict=True):
+        length = without.index(end) + 1 if end in without else len(without)
+        assert with_end == without[:length]
+    assert len(stopped[0]) <= 3
+
+
+def test_completions_are_in_prompt_order_whatever_the_batch_size():
+    model, tokenizer = make_model(2)
+    whole = sample(model, tokenizer, PROMPTS, completions_per_prompt=2)
+    assert sample(model, tokenizer, PROMPTS, completions_per_prompt=2, rows_per_batch=2) == whole
+    assert whole[::2] == whole[1::2] == sample(model, tokenizer, PROMPTS)
+
+
+def test_first_tokens_follow_the_softmax_at_the_temperature():
+    model, tokenizer = make_model(3)
+    torch.manual_seed(0)
+    draws = 4000
+    drawn = sample(
+        model, tokenizer, PROMPTS[:1], completions_per_prompt=draws, temperature=0.7, max_completion_tokens=1
+    )
+    logits = model(torch.tensor(PROMPTS[:1])).logits[0, -1]
+    expected = torch.softmax(logits / 0.7, -1)
+    counts = torch.bincount(torch.tensor(drawn).flatten(), minlength=len(expected))
+    spread = (expected * (1 - expected) / draws).sqrt()
+    assert ((counts / draws - expected).abs() < 5 * spread + 1 / draws).all()
+
+
+def test_sampling_is_seeded_by_the_global_generator():
+    model, tokenizer = make_model(3)
+    runs = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        runs.append(sample(model, tokenizer, PROMPTS, completions_per_prompt=4, temperature=1.0))
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_temperature_zero_is_greedy():
+    assert pick_tokens(torch.tensor([[0.0, 2.0, 1.0], [3.0, 0.0, 0.0]]), 0).tolist() == [1, 0]

@@ -1,0 +1,236 @@
+"""The training stages on models of a few thousand weights: they learn, they resume, they keep what they say."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_models import (
+    LORA,
+    ORDER,
+    RL_DATA,
+    SFT_DATA,
+    make_pretrain_spec,
+    make_rl_spec,
+    make_sft_spec,
+    save_data,
+    save_model,
+)
+from transformers import TrainerCallback
+
+from selectimprove import grpo, pretrain, sft, training
+from selectimprove.data import read_rows
+from selectimprove.evaluation import evaluate
+from selectimprove.models import create_tokenizer, encode_completion, load_model
+from selectimprove.provenance import digest_checkpoint
+from selectimprove.scores import COLUMNS, read_scores
+from selectimprove.specs import EvaluationSpec, SuiteSpec
+from selectimprove.strategies import STRATEGIES
+from selectimprove.texts import SymbolicText
+
+TEXT = SymbolicText()
+
+
+def run_pretrain(folder, **changes):
+    pretrain.train(make_pretrain_spec(**changes), folder / "model", folder / "metrics.csv", folder / "resume")
+    return folder / "model"
+
+
+def run_sft(folder, base, data, **changes):
+    sft.train(make_sft_spec(**changes), str(base), data, folder / "step0", folder / "metrics.csv", folder / "resume")
+    return folder / "step0"
+
+
+def run_rl(folder, start, data, **changes):
+    spec = make_rl_spec(**changes)
+    folders = [folder / f"step{step}" for step in spec.checkpoint_steps]
+    grpo.train(spec, start, data / "train.jsonl", folders, folder / "metrics.csv", folder / "resume")
+    return folders
+
+
+@pytest.fixture
+def base(tmp_path):
+    return save_model(tmp_path / "base")
+
+
+@pytest.fixture
+def sft_data(tmp_path):
+    return save_data(tmp_path / "sft_data", SFT_DATA)
+
+
+@pytest.fixture
+def rl_data(tmp_path):
+    return save_data(tmp_path / "rl_data", RL_DATA)
+
+
+@pytest.fixture
+def rewarded_opening(monkeypatch):
+    """Pay for a first token of odd id instead of a right answer, which a random model never gives."""
+
+    def make_reward(rows, tokenizer, text):
+        def reward(completion_ids, row, log_metric, **_):
+            rewards = [float(ids[0] % 2) for ids in completion_ids]
+            log_metric("forward_share", sum(rewards) / len(rewards))
+            return rewards
+
+        return reward
+
+    monkeypatch.setattr(grpo, "make_reward", make_reward)
+
+
+class Interruption(TrainerCallback):
+    """Stands for a kill: stops training after step 3, one step past a checkpoint."""
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 3:
+            raise KeyboardInterrupt
+
+
+def interrupt_once(monkeypatch, run):
+    """Call `run` with an interruption, then again without."""
+    with monkeypatch.context() as patch:
+        plain = training.run_trainer
+        for module in (pretrain, sft, grpo):
+            patch.setattr(module, "run_trainer", lambda trainer: (trainer.add_callback(Interruption), plain(trainer)))
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    return run()
+
+
+def weights_equal(one, other):
+    one, other = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_pretraining_learns_and_resumes_exactly(tmp_path, monkeypatch):
+    whole = run_pretrain(tmp_path / "whole", updates=40)
+    loss = pd.read_csv(tmp_path / "whole" / "metrics.csv")["loss"]
+    assert len(loss) == 40
+    assert loss.tail(5).mean() < 0.8 * loss.head(5).mean()
+    resumed = interrupt_once(monkeypatch, lambda: run_pretrain(tmp_path / "resumed", updates=40))
+    assert weights_equal(whole, resumed)
+    assert not (tmp_path / "resumed" / "resume").exists()
+
+
+def test_sft_learns_records_its_origin_and_resumes_exactly(tmp_path, base, sft_data, monkeypatch):
+    whole = run_sft(tmp_path / "whole", base, sft_data, epochs=5)
+    metrics = pd.read_csv(tmp_path / "whole" / "metrics.csv")
+    assert len(metrics) == 20
+    assert metrics["loss"].iloc[-1] < 0.8 * metrics["loss"].iloc[0]
+    assert metrics["validation_loss"].notna().sum() == 10
+    record = json.loads((whole / "provenance.json").read_text())
+    assert record["digest"] == digest_checkpoint(whole)
+    assert record["inputs"][str(base)] == digest_checkpoint(base)
+    assert record["spec"]["epochs"] == 5
+    resumed = interrupt_once(monkeypatch, lambda: run_sft(tmp_path / "resumed", base, sft_data, epochs=5))
+    assert weights_equal(whole, resumed)
+
+
+def test_sft_trains_on_the_completion_only(base, sft_data):
+    tokenizer = create_tokenizer(ORDER)
+    rows = read_rows(sft_data / "train.jsonl")
+    for row, encoded in zip(rows, sft.encode_pairs(rows, tokenizer), strict=True):
+        trained = [token for token in encoded["labels"] if token != sft.IGNORED]
+        assert trained == encode_completion(tokenizer, row["completion"])
+        assert len(encoded["input_ids"]) == len(row["prompt"].split()) + len(trained)
+
+
+def test_rl_raises_its_reward_and_resumes_exactly(tmp_path, base, rl_data, rewarded_opening, monkeypatch):
+    whole = run_rl(tmp_path / "whole", base, rl_data, updates=15)
+    metrics = pd.read_csv(tmp_path / "whole" / "metrics.csv")
+    assert list(metrics["step"]) == list(range(1, 16))
+    assert metrics["reward"].tail(3).mean() > metrics["reward"].head(3).mean() + 0.3
+    assert (metrics["forward_share"] == metrics["reward"]).all()
+    assert metrics["kl"].iloc[0] == pytest.approx(0, abs=1e-6)
+    assert metrics["kl"].iloc[-1] > 1e-3
+    assert [folder.name for folder in whole] == [
+        "step2",
+        "step4",
+        "step6",
+        "step8",
+        "step10",
+        "step12",
+        "step14",
+        "step15",
+    ]
+    assert not weights_equal(whole[0], whole[-1])
+    resumed = interrupt_once(monkeypatch, lambda: run_rl(tmp_path / "resumed", base, rl_data, updates=15))
+    assert weights_equal(whole[-1], resumed[-1])
+
+
+def test_lora_sft_is_merged_and_lora_rl_keeps_an_adapter(tmp_path, base, sft_data, rl_data, rewarded_opening):
+    start = run_sft(tmp_path / "sft", base, sft_data, lora=LORA)
+    assert not (start / "adapter_config.json").exists()
+    assert not weights_equal(base, start)
+    last = run_rl(tmp_path / "rl", start, rl_data, lora=LORA)[-1]
+    assert (last / "adapter_model.safetensors").exists()
+    ids = torch.tensor([[3, 4, 5]])
+    logits = [load_model(str(folder)).eval()(ids).logits for folder in (start, last)]
+    assert not torch.allclose(*logits, atol=1e-4)
+    # KL is measured against the SFT model: nought at the first step, when adapter and reference agree.
+    assert pd.read_csv(tmp_path / "rl" / "metrics.csv")["kl"].iloc[0] == pytest.approx(0, abs=1e-6)
+
+
+def test_state_of_other_settings_or_inputs_is_not_resumed(tmp_path):
+    spec = make_sft_spec()
+    folder = training.find_resume_folder(tmp_path, spec, {"data": "1"})
+    assert folder == training.find_resume_folder(tmp_path, spec, {"data": "1"})
+    assert folder != training.find_resume_folder(tmp_path, spec, {"data": "2"})
+    assert folder != training.find_resume_folder(tmp_path, make_sft_spec(learning_rate=0.5), {"data": "1"})
+
+
+def test_reward_is_the_verdict_and_metrics_are_by_kind_and_steps(rl_data):
+    rows = read_rows(rl_data / "train.jsonl")
+    tokenizer = create_tokenizer(ORDER)
+    metrics = {}
+    right = [
+        encode_completion(tokenizer, TEXT.write_completion(STRATEGIES["forward"](row["problem"]), row["problem"].field))
+        for row in rows
+    ]
+    wrong = [ids[:-2] + [tokenizer.convert_tokens_to_ids("?"), ids[-1]] for ids in right]
+    reward = grpo.make_reward(rows, tokenizer, "symbolic")
+    indices = list(range(len(rows)))
+    paid = reward(completion_ids=right + wrong, row=indices + indices, log_metric=metrics.__setitem__)
+    assert paid == [1.0] * len(rows) + [0.0] * len(rows)
+    expected = {"forward_share": 1.0, "forward_share_evaluation": 1.0, "forward_share_inversion": 1.0}
+    expected |= dict.fromkeys(("reward_evaluation", "reward_inversion", "reward_steps_2", "reward_steps_3"), 0.5)
+    assert metrics == expected
+    assert set(metrics) <= set(grpo.list_metrics(rows))
+
+
+def test_prompt_schedule_covers_the_run_and_uses_every_prompt_each_pass(rl_data):
+    rows = read_rows(rl_data / "train.jsonl")
+    spec = make_rl_spec(updates=9)
+    schedule = grpo.schedule_prompts(spec, rows, conversational=False)
+    order = schedule["row"]
+    assert len(order) == 36
+    assert sorted(order[:16]) == sorted(order[16:32]) == list(range(16))
+    assert order[:16] != order[16:32]
+    assert [rows[index]["prompt"] for index in order] == schedule["prompt"]
+
+
+def test_bad_loss_stops_the_run():
+    state = type("State", (), {"global_step": 7})
+    with pytest.raises(FloatingPointError, match="nan at step 7"):
+        training.StopOnBadLoss().on_log(None, state, None, logs={"loss": float("nan")})
+
+
+def test_evaluation_fills_every_column(tmp_path, base, rl_data):
+    suite = SuiteSpec("steps_2_3", "rl_2_3", completions_per_problem=2, temperature=0.7, max_completion_tokens=18)
+    spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (2, 4), suite, "symbolic", seed=0)
+    tables = []
+    for name in ("one", "two"):
+        evaluate(spec, [base, save_model(tmp_path / "other", seed=1)], rl_data / "test.jsonl", tmp_path / name)
+        tables.append(read_scores([tmp_path / name]))
+    table = tables[0]
+    pd.testing.assert_frame_equal(*tables)
+    assert list(table) == list(COLUMNS)
+    assert len(table) == 2 * 12 * 2
+    assert set(table["checkpoint_step"]) == {2, 4}
+    assert set(table.loc[table["checkpoint_step"] == 2, "checkpoint_digest"]) == {digest_checkpoint(base)}
+    assert table.groupby(["checkpoint_step", "problem_id"])["sample"].apply(list).map(lambda x: x == [0, 1]).all()
+    assert (table["correct"] | table["failure"].notna()).all()
+    rows = {row["id"]: row for row in read_rows(rl_data / "test.jsonl")}
+    assert set(table["problem_id"]) == set(rows)
+    assert all(rows[row.problem_id]["kind"] == row.kind for row in table.itertuples())
