@@ -6,6 +6,7 @@ Every mistake is a ConfigError: one sentence that names the key, what was found 
 import copy
 import dataclasses
 import difflib
+import math
 import re
 import shutil
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import jsonschema
 from selectimprove.field import LARGEST_ORDER, SMALLEST_ORDER, is_prime
 from selectimprove.problems import check_capacity
 from selectimprove.specs import (
+    SPLITS,
     DatasetSpec,
     DataSpec,
     EvaluationSpec,
@@ -34,6 +36,24 @@ from selectimprove.texts import TEXT_FORMS, SymbolicText
 
 DEFAULT_PRESET = "tiny"
 SECTIONS = ("datasets", "sft", "rl", "suites")
+
+
+def is_integer(_: Any, value: Any) -> bool:
+    """JSON Schema would take 100.0 for an integer."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(_: Any, value: Any) -> bool:
+    """YAML's .nan and .inf are no numbers to compute with."""
+    return is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+StrictValidator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": is_integer, "number": is_number}
+    ),
+)
 
 
 class ConfigError(ValueError):
@@ -76,7 +96,7 @@ def describe_error(error: jsonschema.ValidationError) -> str:
 
 def check_schema(config: dict[str, Any], schema: dict[str, Any]) -> None:
     """Raise ConfigError if the configuration does not have the schema's shape."""
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(config))
+    error = jsonschema.exceptions.best_match(StrictValidator(schema).iter_errors(config))
     if error is not None:
         raise ConfigError(describe_error(error))
 
@@ -248,6 +268,9 @@ def check_datasets(entries: dict[str, dict], field: FieldSpec, text: str) -> dic
         pool = TEXT_FORMS[text].label_pool
         if pool is not None and steps[1] > pool:
             raise ConfigError(f"{place}.steps: found {values['steps']}, the text form has labels for {pool} steps")
+        for split in SPLITS:
+            if split not in values["sizes"]:
+                raise ConfigError(f"{place}.sizes: the key {split!r} is missing")
         for key in ("kinds", "strategies"):
             if values[key] is not None and abs(sum(values[key].values()) - 1) > 1e-9:
                 raise ConfigError(f"{place}.{key}: the shares {values[key]} sum to {sum(values[key].values())}, not 1")

@@ -39,7 +39,8 @@ def make_rows(spec: DataSpec, split: str) -> list[dict[str, Any]]:
             row["symbols"] = write_symbols(problem.field)
         if dataset.strategies is not None:
             stream = random_stream(dataset.name, split, spec.seed, index, "strategy")
-            strategy = stream.choices(list(dataset.strategies), list(dataset.strategies.values()))[0]
+            names = sorted(dataset.strategies)  # the order of a mapping must not matter
+            strategy = stream.choices(names, [dataset.strategies[name] for name in names])[0]
             row["strategy"] = strategy
             row["completion"] = text.write_completion(STRATEGIES[strategy](problem), problem.field)
         rows.append(row)

@@ -94,6 +94,18 @@ def _require(element: int | None, symbol: str) -> int:
     return element
 
 
+def _find_field(order: int, stated: list[str], field: Field | None) -> Field:
+    """Return the field whose map a prompt states, or the one given where it states none."""
+    if not stated:
+        if field is None:
+            raise ValueError("the prompt states no symbol map and no field is given")
+        return field
+    elements = tuple(int(element) for element in stated)
+    if sorted(elements) != list(range(order)):
+        raise ValueError(f"the stated map is not a permutation of GF({order})")
+    return Field(order, elements)
+
+
 class SymbolicText:
     """Words of the tiny tokenizer, one token each, separated by single spaces."""
 
@@ -129,13 +141,15 @@ class SymbolicText:
         match = self._PROMPT.fullmatch(prompt)
         if match is None:
             raise ValueError(f"not a symbolic prompt: {prompt!r}")
-        stated, start, chain, end = match[1], match[2], match[3], match[7]
-        if stated:
-            field = Field(order, tuple(int(element) for element in stated.split()[1::2]))
+        stated, start, chain, end = match[1] or "", match[2], match[3], match[7]
+        field = _find_field(order, stated.split()[1::2], field)
         steps = re.findall(self._STEP, chain)
         operations = [(OPERATORS[sign], _require(field.element(symbol), symbol)) for _, sign, symbol in steps]
         start, end = (None if word == "?" else _require(field.element(word), word) for word in (start, end))
-        return _chain_problem(field, start, end, operations, int(steps[0][0]), bool(stated))
+        problem = _chain_problem(field, start, end, operations, int(steps[0][0]), bool(stated))
+        if self.write_prompt(problem) != prompt:
+            raise ValueError(f"not a symbolic prompt: {prompt!r}")
+        return problem
 
     def write_completion(self, trace: Trace, field: Field) -> str:
         words = [trace.opening[0], field.symbol(trace.opening[1])]
@@ -201,19 +215,18 @@ class SentenceText:
             if lines.pop(0) != self._INTRO.format(order=order, last=order - 1):
                 raise ValueError
             stated = lines[0].startswith(self._MAP_INTRO)
-            if stated:
-                field = Field(order, tuple(int(number) for number in re.findall(r" = (\d+)", lines.pop(0))))
+            field = _find_field(order, re.findall(r" = (\d+)", lines.pop(0)) if stated else [], field)
             start = re.fullmatch(r"Start: x (?:= (e\d+)|is not known)\.", lines.pop(0))[1]
-            asked = re.fullmatch(r"What is ([xy])\?", lines.pop())[1]
+            lines.pop()
             end = re.fullmatch(r"End: y (?:= (e\d+)|is not known)\.", lines.pop())[1]
             steps = [re.fullmatch(r"Step (\d+): (add|multiply)(?: by)? (e\d+)\.", line) for line in lines]
             operations = [(step[2], _require(field.element(step[3]), step[3])) for step in steps]
             ends = (None if symbol is None else _require(field.element(symbol), symbol) for symbol in (start, end))
             problem = _chain_problem(field, *ends, operations, int(steps[0][1]), stated)
+            if self.write_prompt(problem) != prompt:
+                raise ValueError
         except (ValueError, TypeError, IndexError) as error:
             raise ValueError(f"not a prompt in sentences: {prompt!r}") from error
-        if problem.unknown != asked:
-            raise ValueError(f"the prompt asks for {asked}, which it gives")
         return problem
 
     def write_completion(self, trace: Trace, field: Field) -> str:
@@ -228,7 +241,7 @@ class SentenceText:
         return "\n".join(lines)
 
     _OPENING = re.compile(r"([xy]) = (e[0-9]+)")
-    _STEP = re.compile(r"Step ([1-9][0-9]?): (e[0-9]+) ([-+*/]) (e[0-9]+) = (e[0-9]+)")
+    _STEP = re.compile(r"Step ([1-9][0-9]{0,3}): (e[0-9]+) ([-+*/]) (e[0-9]+) = (e[0-9]+)")
     _ANSWER = re.compile(r"Answer: ([xy]) = (e[0-9]+)")
 
     def read_completion(self, completion: str, field: Field) -> Trace:
@@ -242,12 +255,15 @@ class SentenceText:
         if body and (match := self._OPENING.fullmatch(body[0])) and (value := field.element(match[2])) is not None:
             opening = (match[1], value)
         steps = []
-        while opening and (step := self._read_step(body[1 + len(steps) :], field)):
+        for line in body[1:] if opening else ():
+            step = self._read_step(line, field)
+            if step is None:
+                break
             steps.append(step)
         return Trace(opening, tuple(steps), answer, readable=opening is not None and len(body) == 1 + len(steps))
 
-    def _read_step(self, lines: list[str], field: Field) -> TraceStep | None:
-        match = self._STEP.fullmatch(lines[0]) if lines else None
+    def _read_step(self, line: str, field: Field) -> TraceStep | None:
+        match = self._STEP.fullmatch(line)
         if match is None:
             return None
         left, operand, result = (field.element(match[group]) for group in (2, 4, 5))

@@ -1,0 +1,77 @@
+"""Mistakes in the configuration, as a user meets them: one sentence, exit status not 0, before any job."""
+
+import pytest
+import yaml
+from checkout import copy_workflow, run_snakemake
+
+BAD_INPUTS = {
+    "unknown key": ({"sft": {"F": {"epoch": 3}}}, "sft.F: unknown key 'epoch' (did you mean 'epochs'?)"),
+    "unknown strategy": (
+        {"datasets": {"sft_F": {"strategies": {"sideways": 1}}}},
+        "datasets.sft_F.strategies: unknown key 'sideways'",
+    ),
+    "unknown kind": ({"datasets": {"rl_2_5": {"kinds": {"guess": 1}}}}, "datasets.rl_2_5.kinds: unknown key 'guess'"),
+    "unknown preset": ({"preset": "huge"}, "preset: 'huge' is not known; allowed are tiny, smoke"),
+    "preset without its file": ({"preset": "smoke"}, "preset: 'smoke' needs its file: --configfile"),
+    "unknown run": ({"rl": {"F_rl_2_5": {"start": "G"}}}, "rl.F_rl_2_5.start: run 'G' is not declared"),
+    "cycle": (
+        {"rl": {"F_rl_2_5": {"start": "F_rl_6_9"}, "F_rl_6_9": {"start": "F_rl_2_5"}}},
+        "the runs start from one another: F_rl_2_5 <- F_rl_6_9 <- F_rl_2_5",
+    ),
+    "order not prime": ({"field": {"order": 9}}, "field.order: found 9, must be a prime number from 5 to 97"),
+    "order out of range": ({"field": {"order": 101}}, "field.order: found 101, must be a prime number from 5 to 97"),
+    "steps the wrong way round": ({"datasets": {"rl_2_5": {"steps": "5-2"}}}, "datasets.rl_2_5.steps: found '5-2'"),
+    "too many problems": (
+        {"datasets": {"rl_2_5": {"sizes": {"test": 8000}}}},
+        "test: 8000 problems take 1000 evaluation problems of 2 steps, but over GF(11) only 440 distinct ones exist",
+    ),
+    "budget too short": (
+        {"rl": {"F_rl_6_9": {"max_completion_tokens": 41}}},
+        "rl.F_rl_6_9.max_completion_tokens: found 41, the longest trace of 9 steps takes at least 42 tokens",
+    ),
+    "too many prompts a step": (
+        {"rl": {"F_rl_6_9": {"prompts_per_step": 2048}}},
+        "rl.F_rl_6_9.prompts_per_step: found 2048, but rl_6_9 has 1024 training prompts",
+    ),
+    "figure of an undeclared run": (
+        {"figures": {"figure2": {"runs": ["G_rl_6_9"]}}},
+        "figures.figure2.runs: run 'G_rl_6_9' is not declared",
+    ),
+    "model folder without weights": (
+        {"model": {"source": "./workflow"}},
+        "model.source: ./workflow must be a folder with config.json and *.safetensors weights",
+    ),
+    "no space": ({"disk_gb": 1e9}, "GB are free, but disk_gb says that the preset needs 1000000000.0"),
+}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    return copy_workflow(tmp_path_factory.mktemp("bad_input"))
+
+
+@pytest.mark.parametrize(("changes", "sentence"), BAD_INPUTS.values(), ids=BAD_INPUTS)
+def test_bad_input_is_one_clear_sentence(checkout, tmp_path, changes, sentence):
+    file = tmp_path / "changes.yaml"
+    file.write_text(yaml.safe_dump(changes))
+    process = run_snakemake(checkout, "--configfile", str(file))
+    assert process.returncode != 0
+    told = [line for line in process.stdout.splitlines() if sentence in line]
+    assert len(told) == 1, process.stdout
+    assert "Traceback" not in process.stdout
+    assert "Job stats" not in process.stdout
+
+
+def test_results_folder_that_cannot_be_written(tmp_path):
+    checkout = copy_workflow(tmp_path)
+    (checkout / "results").write_text("a file where the folder should be")
+    process = run_snakemake(checkout)
+    assert process.returncode != 0
+    assert "results/tiny: cannot write here" in process.stdout
+
+
+def test_parsing_imports_no_torch(checkout, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")
+    process = run_snakemake(checkout, "--dry-run", PYTHONPATH=str(tmp_path))
+    assert process.returncode == 0, process.stdout
+    assert "torch was imported" not in process.stdout
