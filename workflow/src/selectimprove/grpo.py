@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from selectimprove.data import read_rows
 from selectimprove.models import decode_completion, load_model, load_tokenizer, make_lora_config
 from selectimprove.sampling import sample_completions
-from selectimprove.seeds import hash_seed, random_stream
+from selectimprove.seeds import random_stream
 from selectimprove.specs import KINDS, RLSpec
 from selectimprove.strategies import read_completion
 from selectimprove.texts import TEXT_FORMS
@@ -27,6 +27,7 @@ from selectimprove.training import (
     keep_checkpoint,
     remove_resume_folder,
     run_trainer,
+    seed_training,
     trainer_settings,
     write_metrics,
 )
@@ -119,7 +120,7 @@ def train(
     spec: RLSpec, start: Path, train_file: Path, checkpoint_folders: list[Path], metrics_file: Path, resume_root: Path
 ) -> None:
     """Train from the checkpoint `start`; write the step metrics and a checkpoint for each of spec.checkpoint_steps."""
-    set_seed(hash_seed("rl", spec.run, spec.seed) % 2**32)
+    seed = seed_training("rl", spec.run, spec.seed)
     tokenizer = load_tokenizer(str(start))
     rows = read_rows(train_file)
     inputs = digest_inputs(start, train_file)
@@ -129,7 +130,7 @@ def train(
         model=load_model(str(start)),
         reward_funcs=make_reward(rows, tokenizer, spec.model.text),
         args=GRPOConfig(
-            **trainer_settings(spec, resume_folder),
+            **trainer_settings(spec, resume_folder, seed),
             max_steps=spec.updates,
             lr_scheduler_type=spec.lr_schedule,
             per_device_train_batch_size=completions_per_step // spec.micro_batches,

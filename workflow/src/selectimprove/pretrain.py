@@ -11,17 +11,16 @@ One update takes `logs_per_update` logs and as many rows of facts. Logs of like 
 """
 
 import logging
-import random
 from pathlib import Path
 
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from selectimprove.field import Field, apply_operator
 from selectimprove.models import create_model, create_tokenizer
 from selectimprove.problems import Problem
-from selectimprove.seeds import hash_seed, random_stream
+from selectimprove.seeds import random_stream
 from selectimprove.specs import PretrainSpec
 from selectimprove.strategies import STRATEGIES
 from selectimprove.texts import NAMES, SIGNS, SymbolicText, Trace
@@ -30,6 +29,7 @@ from selectimprove.training import (
     keep_checkpoint,
     remove_resume_folder,
     run_trainer,
+    seed_training,
     trainer_settings,
     write_metrics,
 )
@@ -70,11 +70,11 @@ def write_log(spec: PretrainSpec, index: int) -> tuple[str, str]:
 
 
 def write_facts(spec: PretrainSpec, index: int) -> list[str]:
-    """Return the words of one row of `facts_per_row` steps, five words each, the last the result."""
+    """Return the words of one row: the symbol map if prompts state it, then `facts_per_row` steps of five words."""
     text = SymbolicText()
     stream = random_stream("pretrain", "facts", spec.seed, index)
     field = draw_field(spec, "pretrain", "facts", spec.seed, index)
-    words = []
+    words = text.write_map(field) if spec.field.symbol_map == "per_problem" else []
     for _ in range(spec.facts_per_row):
         value, operand = stream.randrange(field.order), stream.randrange(1, field.order)
         operator = stream.choice(tuple(SIGNS))
@@ -94,7 +94,7 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
         logs.append({"input_ids": context + continuation, "labels": [IGNORED] * len(context) + continuation})
     logs.sort(key=lambda row: len(row["input_ids"]))
     batches = [logs[at : at + spec.logs_per_update] for at in range(0, len(logs), spec.logs_per_update)]
-    random.Random(hash_seed("pretrain", "order", spec.seed)).shuffle(batches)
+    random_stream("pretrain", "order", spec.seed).shuffle(batches)
     rows = []
     for update, batch in enumerate(batches):
         rows += batch
@@ -110,13 +110,13 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
 
 def train(spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_root: Path) -> None:
     """Pretrain the base that `spec` describes; write its checkpoint and the metrics of every update."""
-    set_seed(hash_seed("pretrain", spec.seed) % 2**32)
+    seed = seed_training("pretrain", spec.seed)
     tokenizer = create_tokenizer(spec.field.order)
     resume_folder = find_resume_folder(resume_root, spec, {})
     trainer = SFTTrainer(
         model=create_model(spec.model.architecture, tokenizer),
         args=SFTConfig(
-            **trainer_settings(spec, resume_folder),
+            **trainer_settings(spec, resume_folder, seed),
             max_steps=spec.updates,
             per_device_train_batch_size=spec.logs_per_update,
             gradient_accumulation_steps=2,

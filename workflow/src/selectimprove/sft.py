@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from selectimprove.data import read_rows
 from selectimprove.models import encode_completion, encode_prompt, load_model, load_tokenizer, make_lora_config
-from selectimprove.seeds import hash_seed
 from selectimprove.specs import SFTSpec
 from selectimprove.training import (
     digest_inputs,
@@ -17,6 +16,7 @@ from selectimprove.training import (
     keep_checkpoint,
     remove_resume_folder,
     run_trainer,
+    seed_training,
     trainer_settings,
     write_metrics,
 )
@@ -49,7 +49,7 @@ def train(
 
     A LoRA adapter is merged into the checkpoint, so that RL has the whole SFT model as its reference.
     """
-    set_seed(hash_seed("sft", spec.run, spec.seed) % 2**32)
+    seed = seed_training("sft", spec.run, spec.seed)
     tokenizer = load_tokenizer(base, spec.model.revision)
     files = {split: Path(data_folder) / f"{split}.jsonl" for split in ("train", "validation")}
     data = {split: encode_pairs(read_rows(file), tokenizer) for split, file in files.items()}
@@ -58,7 +58,7 @@ def train(
     trainer = SFTTrainer(
         model=load_model(base, spec.model.revision),
         args=SFTConfig(
-            **trainer_settings(spec, resume_folder),
+            **trainer_settings(spec, resume_folder, seed),
             num_train_epochs=spec.epochs,
             per_device_train_batch_size=spec.batch_size,
             per_device_eval_batch_size=spec.batch_size,

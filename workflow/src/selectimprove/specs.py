@@ -14,7 +14,6 @@ from typing import Any, TypeVar, get_args, get_type_hints
 Spec = TypeVar("Spec")
 
 KINDS = ("evaluation", "inversion")
-STRATEGY_NAMES = ("forward", "backward")
 SPLITS = ("train", "validation", "test")
 
 

@@ -19,11 +19,12 @@ from typing import Any
 import pandas as pd
 import torch
 import transformers
-from transformers import PrinterCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from selectimprove.models import load_model, load_tokenizer
 from selectimprove.provenance import RECORD, digest_checkpoint, digest_file, find_commit, find_versions, write_json
+from selectimprove.seeds import hash_seed
 from selectimprove.specs import digest_specs
 
 KEPT_FILES = ("*.safetensors", "*config.json", "tokenizer*", "special_tokens_map.json", "chat_template.jinja")
@@ -58,13 +59,20 @@ def find_resume_folder(root: Path, spec: Any, inputs: dict[str, str]) -> Path:
     return Path(root) / hashlib.sha256(digests.encode()).hexdigest()[:16]
 
 
-def trainer_settings(spec: Any, resume_folder: Path) -> dict[str, Any]:
+def seed_training(*key: str | int) -> int:
+    """Seed Python, numpy and torch by `key` and return the seed, which the trainer must get as well: it seeds again."""
+    seed = hash_seed(*key) % 2**32  # the largest that numpy takes
+    set_seed(seed)
+    return seed
+
+
+def trainer_settings(spec: Any, resume_folder: Path, seed: int) -> dict[str, Any]:
     """Return the settings that every stage passes to its TRL config."""
     on_gpu = torch.cuda.is_available()
     return {
         "output_dir": str(resume_folder),
-        "seed": spec.seed,
-        "data_seed": spec.seed,
+        "seed": seed,
+        "data_seed": seed,
         "learning_rate": spec.learning_rate,
         "save_strategy": "steps",
         "save_steps": spec.checkpoint_every,
