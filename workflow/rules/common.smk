@@ -7,8 +7,6 @@ from snakemake.exceptions import WorkflowError
 
 SOURCE = Path(workflow.basedir) / "workflow" / "src"
 sys.path.insert(0, str(SOURCE))
-# Jobs find the library without being installed, in whatever environment they run.
-shell.prefix(f'export PYTHONPATH="{SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; ')
 
 from selectimprove import specs
 from selectimprove.config import ConfigError, check_preset, check_space, load_experiment
@@ -25,6 +23,10 @@ try:
     check_space(Path("results") / experiment.preset, config["disk_gb"])
 except ConfigError as error:
     raise WorkflowError(str(error))
+
+# Jobs find the library without being installed, and use the network for a model on the hub alone.
+offline = "" if experiment.model.is_on_hub else "export HF_HUB_OFFLINE=1; "
+shell.prefix(f'export PYTHONPATH="{SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; {offline}')
 
 RESULTS = f"results/{experiment.preset}"
 

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 Spec = TypeVar("Spec")
@@ -54,6 +55,11 @@ class ModelSpec:
     revision: str | None
     text: str
     architecture: ArchitectureSpec
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether the source is a hub id."""
+        return self.source != "scratch" and not Path(self.source).is_dir()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import logging
 import math
-import os
 import shutil
 import sys
 import time
@@ -16,6 +15,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pandas as pd
 import torch
 import transformers
@@ -33,8 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def prepare_process(threads: int) -> None:
-    """Set up the process of a job: thread count, log lines to stderr, no bars but on a terminal, no network pings."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    """Set up the process of a job: thread count, log lines to stderr, no bars but on a terminal."""
     torch.set_num_threads(threads)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for name in ("httpx", "datasets", "accelerate"):
@@ -43,8 +42,6 @@ def prepare_process(threads: int) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")
     if not sys.stderr.isatty():
         transformers.logging.disable_progress_bar()
-        import datasets
-
         datasets.disable_progress_bars()
 
 
