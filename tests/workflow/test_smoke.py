@@ -98,11 +98,13 @@ def test_edited_figure_module_redraws_that_figure_alone(checkout):
     assert list_planned_rules(checkout, "--configfile", SMOKE) == {}
 
 
-def test_edited_training_code_retrains_nothing_but_edited_settings_do(checkout):
+def test_edited_training_code_retrains_nothing_but_edited_settings_do(checkout, tmp_path):
     edit(checkout / "workflow/src/selectimprove/grpo.py")
     edit(checkout / "workflow/scripts/rl.py")
     assert list_planned_rules(checkout, "--configfile", SMOKE) == {}
-    changed = list_planned_rules(checkout, "--configfile", SMOKE, "--config", "rl={FB_rl_6_9: {learning_rate: 0.5}}")
+    changes = tmp_path / "changes.yaml"
+    changes.write_text("rl: {FB_rl_6_9: {learning_rate: 0.5}}")
+    changed = list_planned_rules(checkout, "--configfile", SMOKE, str(changes))
     assert changed == {"rl": 1, "evaluate": 2, "figure": 3, "table": 1, "scores": 1, "all": 1}
 
 
