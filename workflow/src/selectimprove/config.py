@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import difflib
 import math
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -112,14 +113,10 @@ def check_preset(preset: str, presets_folder: Path, config_files: list[Path]) ->
 
 def check_space(results: Path, needed_gb: float) -> None:
     """Raise ConfigError if `results` cannot be written to or its disk has less than `needed_gb` GB free."""
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        probe = results / ".write_probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(f"{results}: cannot write here: {error.strerror}") from error
-    free_gb = shutil.disk_usage(results).free / 1e9
+    place = next(folder for folder in (results, *results.absolute().parents) if folder.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        raise ConfigError(f"{results}: cannot write here: {place} is not a folder that this user may write to")
+    free_gb = shutil.disk_usage(place).free / 1e9
     if free_gb < needed_gb:
         raise ConfigError(f"{results}: {free_gb:.2f} GB are free, but disk_gb says that the preset needs {needed_gb}")
 
