@@ -16,6 +16,7 @@ from trl.models import unwrap_model_for_generation
 
 from selectimprove.data import read_rows
 from selectimprove.models import decode_completion, load_model, load_tokenizer, make_lora_config
+from selectimprove.rewards import verify_completion
 from selectimprove.sampling import sample_completions
 from selectimprove.seeds import random_stream
 from selectimprove.specs import KINDS, RLSpec
@@ -77,9 +78,9 @@ def make_reward(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, 
         rewards, groups = [], defaultdict(list)
         for ids, index in zip(completion_ids, row, strict=True):
             problem = rows[index]["problem"]
-            reading = read_completion(decode_completion(tokenizer, ids), problem, TEXT_FORMS[text])
-            rewards.append(float(reading.correct))
-            forward = float(reading.strategy == "forward")
+            completion = decode_completion(tokenizer, ids)
+            rewards.append(verify_completion(completion, problem, TEXT_FORMS[text]))
+            forward = float(read_completion(completion, problem, TEXT_FORMS[text]).strategy == "forward")
             groups[f"reward_{problem.kind}"].append(rewards[-1])
             groups[f"reward_steps_{problem.steps}"].append(rewards[-1])
             groups["forward_share"].append(forward)
