@@ -14,7 +14,7 @@ from selectimprove.models import (
 )
 from selectimprove.texts import SymbolicText
 
-PROMPT = "x ? L1 + e2 L24 * e10 y e4 :"
+PROMPT = "x ? L1 + e2 L24 * e10 y e4 A x :"
 COMPLETION = "y e4 L24 / e10 e3 L1 - e2 e0 A x e0"
 
 

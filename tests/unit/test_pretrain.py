@@ -41,7 +41,7 @@ def test_prompt_says_nothing_about_the_log():
     seen = Counter()
     for index in range(LOGS):
         prompt, opening, words = split_log(index)
-        shown = {"x": prompt[1], "y": prompt[-1]}
+        shown = {"x": prompt[1], "y": prompt[-3]}
         seen["hidden"] += [shown["x"], shown["y"]].count("?")
         if shown[opening[0]] != "?":
             seen["shown"] += 1
@@ -50,6 +50,8 @@ def test_prompt_says_nothing_about_the_log():
         seen[f"opens {opening[0]}"] += 1
         seen[f"answers {words[-2]}"] += 1
         seen["answers the hidden one"] += shown[words[-2]] == "?"
+        seen["answers the question"] += words[-2] == prompt[-1]
+        seen["asks the hidden one"] += shown[prompt[-1]] == "?"
 
     def is_share(count, total, share):
         return abs(count / total - share) < 5 * (share * (1 - share) / total) ** 0.5
@@ -59,6 +61,8 @@ def test_prompt_says_nothing_about_the_log():
     assert is_share(seen["opens x"], LOGS, 1 / 2)
     assert is_share(seen["answers x"], LOGS, 1 / 2)
     assert is_share(seen["answers the hidden one"], LOGS, 1 / 2)
+    assert is_share(seen["answers the question"], LOGS, 1 / 2)
+    assert is_share(seen["asks the hidden one"], LOGS, 1 / 2)
     assert is_share(seen["hidden"], 2 * LOGS, 1 / 2)
 
 

@@ -20,7 +20,7 @@ def test_written_forms_are_pinned() -> None:
     """The texts of one problem to the letter: a change of form is a change of every model."""
     symbolic, sentences = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
     forward, backward = (write(PROBLEM) for write in STRATEGIES.values())
-    assert symbolic.write_prompt(PROBLEM) == "x e2 L7 + e5 L8 * e9 y ? :"
+    assert symbolic.write_prompt(PROBLEM) == "x e2 L7 + e5 L8 * e9 y ? A y :"
     assert symbolic.write_completion(forward, GF11) == "x e2 L7 + e5 e6 L8 * e9 e0 A y e0"
     assert symbolic.write_completion(backward, GF11) == "y e0 L8 / e9 e6 L7 - e5 e2 A y e0"
     assert sentences.write_prompt(PROBLEM) == (
@@ -105,21 +105,23 @@ def test_mutated_prompts_are_read_exactly_or_refused(text, problem, data) -> Non
 
 MALFORMED = {
     "symbolic": {
-        "no steps": "x e2 y ? :",
-        "both ends": "x e2 L7 + e5 y e6 :",
-        "no end": "x ? L7 + e5 y ? :",
-        "multiplies by zero": "x ? L7 * e3 y e2 :",
-        "symbol beyond the field": "x e2 L7 + e11 y ? :",
-        "leading zero": "x e02 L7 + e5 y ? :",
-        "labels do not follow": "x e2 L7 + e5 L3 * e9 y ? :",
-        "label with a leading zero": "x e2 L07 + e5 y ? :",
-        "label in other digits": "x e2 L٧ + e5 y ? :",
-        "short map": "M e0 3 e1 1 x e1 L7 + e5 y ? :",
-        "map with a repeat": "M e0 1 e1 1 e2 2 e3 3 e4 4 x e0 L7 + e2 y ? :",
-        "map out of order": "M e1 1 e0 0 e2 2 e3 3 e4 4 x e1 L7 + e2 y ? :",
-        "map beyond the field": "M e0 0 e1 1 e2 2 e3 3 e4 9 x e4 L7 + e2 y ? :",
-        "trailing space": "x e2 L7 + e5 y ? : ",
-        "trailing newline": "x e2 L7 + e5 y ? :\n",
+        "asks for what it gives": "x e2 L7 + e5 y ? A x :",
+        "no question": "x e2 L7 + e5 y ? :",
+        "no steps": "x e2 y ? A y :",
+        "both ends": "x e2 L7 + e5 y e6 A x :",
+        "no end": "x ? L7 + e5 y ? A y :",
+        "multiplies by zero": "x ? L7 * e3 y e2 A x :",
+        "symbol beyond the field": "x e2 L7 + e11 y ? A y :",
+        "leading zero": "x e02 L7 + e5 y ? A y :",
+        "labels do not follow": "x e2 L7 + e5 L3 * e9 y ? A y :",
+        "label with a leading zero": "x e2 L07 + e5 y ? A y :",
+        "label in other digits": "x e2 L٧ + e5 y ? A y :",
+        "short map": "M e0 3 e1 1 x e1 L7 + e5 y ? A y :",
+        "map with a repeat": "M e0 1 e1 1 e2 2 e3 3 e4 4 x e0 L7 + e2 y ? A y :",
+        "map out of order": "M e1 1 e0 0 e2 2 e3 3 e4 4 x e1 L7 + e2 y ? A y :",
+        "map beyond the field": "M e0 0 e1 1 e2 2 e3 3 e4 9 x e4 L7 + e2 y ? A y :",
+        "trailing space": "x e2 L7 + e5 y ? A y : ",
+        "trailing newline": "x e2 L7 + e5 y ? A y :\n",
     },
     "sentences": {
         "no steps": "Start: x = e2.\nEnd: y is not known.\nWhat is y?",

@@ -3,7 +3,8 @@
 A pretrained language model brings what the tiny model must be given: knowing how to carry out steps. The corpus has
 
 - logs: a prompt-like chain, then the execution of its steps, forward or backward, from a state that is unrelated to
-  the prompt, and an answer line that names x or y at random. Each end of the prompt is hidden or a random symbol.
+  the prompt, and an answer line that names x or y at random. Each end of the prompt is hidden or a random symbol, and
+  its question is for x or y at random, whatever the answer line names.
   Nothing in it shows which value to start from or which one is asked: prompt and opening carry no loss.
 - facts: single steps (value, label, sign, operand, result) in a batch of their own; only results carry loss.
 
@@ -62,11 +63,12 @@ def write_log(spec: PretrainSpec, index: int) -> tuple[str, str]:
         stated_map=spec.field.symbol_map == "per_problem",
     )
     start, end = (stream.choice((None, stream.randrange(order))) for _ in NAMES)
+    asked = stream.choice(NAMES)
     trace = stream.choice(tuple(STRATEGIES.values()))(problem)
     answer = stream.choice((("x", problem.start), ("y", problem.end)))
     written = text.write_completion(Trace(trace.opening, trace.steps, answer), problem.field)
     opening, continuation = written.split(" L", 1)
-    return f"{text.write_chain(problem, start, end)} {opening}", f"L{continuation}"
+    return f"{text.write_chain(problem, start, end, asked)} {opening}", f"L{continuation}"
 
 
 def write_facts(spec: PretrainSpec, index: int) -> list[str]:

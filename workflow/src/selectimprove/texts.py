@@ -3,7 +3,7 @@
 The model decides the form: `symbolic` for the tiny word-level tokenizer, `sentences` for a pretrained model. A
 completion is the same trace in both: an opening that names x or y and its value, one line a step, and an answer line.
 
-    symbolic   x e3 L7 + e5 L8 * e2 y ? :           ->  x e3 L7 + e5 e9 L8 * e2 e1 A y e1
+    symbolic   x e3 L7 + e5 L8 * e2 y ? A y :       ->  x e3 L7 + e5 e9 L8 * e2 e1 A y e1
     sentences  Start: x = e3. Step 7: add e5. ...   ->  x = e3 / Step 7: e3 + e5 = e9 / ... / Answer: y = e1
 """
 
@@ -118,16 +118,16 @@ class SymbolicText:
         return ["x", "y", "?", ":", "A", "M", *OPERATORS, *labels, *symbols, *map(str, range(order))]
 
     def write_prompt(self, problem: Problem) -> str:
-        asks_end = problem.unknown == "y"
-        return self.write_chain(problem, problem.start if asks_end else None, None if asks_end else problem.end)
+        ends = (problem.start, None) if problem.unknown == "y" else (None, problem.end)
+        return self.write_chain(problem, *ends, problem.unknown)
 
-    def write_chain(self, problem: Problem, start: int | None, end: int | None) -> str:
-        """Return the problem's chain between any two ends, None for a hidden one."""
+    def write_chain(self, problem: Problem, start: int | None, end: int | None, asked: str) -> str:
+        """Return the problem's chain between any two ends, None for a hidden one, with a question for one of them."""
         words = self.write_map(problem.field) if problem.stated_map else []
         words += ["x", "?" if start is None else problem.field.symbol(start)]
         for label, (operator, operand) in enumerate(problem.operations, problem.first_label):
             words += [f"L{label}", SIGNS[operator], problem.field.symbol(operand)]
-        return " ".join([*words, "y", "?" if end is None else problem.field.symbol(end), ":"])
+        return " ".join([*words, "y", "?" if end is None else problem.field.symbol(end), "A", asked, ":"])
 
     def write_map(self, field: Field) -> list[str]:
         """Return the words that state the symbol map."""
@@ -135,7 +135,7 @@ class SymbolicText:
         return ["M", *(word for pair in pairs for word in pair)]
 
     _STEP = r"L(\d+) ([+*]) (e\d+) "
-    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?x (\?|e\d+) ((?:{_STEP})+)y (\?|e\d+) :")
+    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?x (\?|e\d+) ((?:{_STEP})+)y (\?|e\d+) A [xy] :")
 
     def read_prompt(self, prompt: str, order: int, field: Field | None) -> Problem:
         match = self._PROMPT.fullmatch(prompt)
