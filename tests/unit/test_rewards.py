@@ -31,7 +31,6 @@ REWARDED = {
     "answer alone": "{answer}",
     "rubbish before": "hm{gap}{answer}",
     "pad token before": "{body}{gap}<pad>{gap}{answer}",
-    "prompt echo before": "{prompt}{gap}{answer}",
     "trace twice": "{body}{gap}{body}{gap}{answer}",
     "blank line before": "{body}{gap}{gap}{answer}",
     "wrong trace": "x e3 L1 + e5 e9{gap}{answer}",
@@ -126,6 +125,12 @@ def fill(template: str, form: str) -> str:
 @pytest.mark.parametrize("template", REWARDED.values(), ids=REWARDED)
 def test_right_answer_line_is_rewarded(template, form) -> None:
     assert verify_completion(fill(template, form), PROBLEM, TEXT_FORMS[form]) == 1.0
+
+
+@pytest.mark.parametrize(("form", "reward"), [("symbolic", 0.0), ("sentences", 1.0)])
+def test_prompt_echo_counts_where_it_holds_the_answer_word(form, reward) -> None:
+    """A symbolic prompt has the word A, so that after its echo the answer line is no longer the only one."""
+    assert verify_completion(fill("{prompt}{gap}{answer}", form), PROBLEM, TEXT_FORMS[form]) == reward
 
 
 @pytest.mark.parametrize("form", FORMS)
