@@ -88,10 +88,8 @@ def describe_error(error: jsonschema.ValidationError) -> str:
         case "minimum" | "maximum" | "exclusiveMinimum":
             words = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}[error.validator]
             return f"{place}: found {found!r}, must be {words} {error.validator_value}"
-        case "pattern" if "-" in error.validator_value and "[1-9]" in error.validator_value:
-            return f"{place}: found {found!r}, must be a range of steps such as 2-5"
         case "pattern":
-            return f"{place}: found {found!r}, must be letters, digits and underscores, a letter first"
+            return f"{place}: found {found!r}, must be {error.schema['description']}"
     return f"{place}: {error.message}"
 
 
