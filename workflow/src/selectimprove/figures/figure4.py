@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from selectimprove.analysis import check_groups, select_curves, summarize_accuracy
-from selectimprove.figures._style import ACCURACY_LABEL, STEP_LABEL, Look, choose_looks, draw_accuracy, finish_axes
+from selectimprove.figures._style import STEP_LABEL, Look, choose_looks, draw_accuracy, finish_axes
 from selectimprove.specs import KINDS
 
 
@@ -31,7 +31,7 @@ def draw(scores: pd.DataFrame) -> Figure:
             for length, look in looks.items():
                 draw_accuracy(over_training, panel[panel["steps"] == length], look, band_alpha=0.07)
             draw_end(at_end, panel, looks)
-            over_training.set_ylabel(f"{kind}\n{ACCURACY_LABEL}" if cell is cells[0] else "")
+            over_training.set_ylabel(f"{kind}\naccuracy (pass@1, %)" if cell is cells[0] else "")
             finish_axes(over_training)
             finish_axes(at_end)
             at_end.set_xticks(lengths)
