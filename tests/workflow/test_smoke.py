@@ -93,7 +93,7 @@ def test_edited_figure_module_redraws_that_figure_alone(checkout):
     edit(checkout / "workflow/src/selectimprove/figures/figure3.py")
     planned = list_planned_rules(checkout, "--configfile", SMOKE)
     assert planned == {"all": 1, "figure": 1}
-    process = run_snakemake(checkout, "--configfile", SMOKE, "results/smoke/figures/figure3.pdf")
+    process = run_snakemake(checkout, "results/smoke/figures/figure3.pdf", "--configfile", SMOKE)
     assert process.returncode == 0, process.stdout
     assert list_planned_rules(checkout, "--configfile", SMOKE) == {}
 
