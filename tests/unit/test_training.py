@@ -103,6 +103,23 @@ def weights_equal(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+PINNED_LOSSES = {
+    "pretrain": [4.395201, 4.301700, 4.245380, 3.938163],
+    "sft": [4.682290, 4.350984, 4.178524, 3.976928],
+    "rl": [0.0, 0.020187, 0.085044, 0.071699],
+}
+
+
+def test_losses_follow_the_pinned_trajectory(tmp_path, base, sft_data, rl_data, rewarded_opening):
+    """The first losses of each stage, so that no change of library or code alters training unnoticed."""
+    run_pretrain(tmp_path / "pretrain")
+    run_sft(tmp_path / "sft", base, sft_data)
+    run_rl(tmp_path / "rl", base, rl_data)
+    losses = {stage: pd.read_csv(tmp_path / stage / "metrics.csv")["loss"].tolist() for stage in PINNED_LOSSES}
+    for stage, pinned in PINNED_LOSSES.items():
+        assert losses[stage] == pytest.approx(pinned, rel=1e-3, abs=1e-6), losses
+
+
 def test_pretraining_learns_and_resumes_exactly(tmp_path, monkeypatch):
     whole = run_pretrain(tmp_path / "whole", updates=40)
     loss = pd.read_csv(tmp_path / "whole" / "metrics.csv")["loss"]
