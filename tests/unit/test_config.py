@@ -137,7 +137,11 @@ BAD = {
     "zero updates": ({"rl.defaults.updates": 0}, r"rl\.defaults\.updates: found 0, must be at least 1"),
     "one completion a group": ({"rl.defaults.completions_per_prompt": 1}, r"completions_per_prompt: found 1.* least 2"),
     "greedy RL": ({"rl.defaults.temperature": 0}, r"rl\.defaults\.temperature: found 0, must be more than 0"),
-    "share above one": ({"pretrain.warmup_share": 2}, r"pretrain\.warmup_share: found 2, must be at most 1"),
+    "share above one": (
+        {"datasets.defaults.kinds.evaluation": 2},
+        r"datasets\.defaults\.kinds\.evaluation: found 2, must be at most 1",
+    ),
+    "warm-up without end": ({"pretrain.warmup_share": 1}, r"pretrain\.warmup_share: found 1, must be less than 1"),
     # the field, shares and step ranges
     "composite order": ({"field.order": 9}, r"field\.order: found 9, must be a prime number from 5 to 97"),
     "even order": ({"field.order": 4}, r"field\.order: found 4, must be a prime"),

@@ -85,8 +85,13 @@ def describe_error(error: jsonschema.ValidationError) -> str:
         case "type":
             wanted = error.validator_value
             return f"{place}: found {found!r}, must be {' or '.join([wanted] if isinstance(wanted, str) else wanted)}"
-        case "minimum" | "maximum" | "exclusiveMinimum":
-            words = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}[error.validator]
+        case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
+            words = {
+                "minimum": "at least",
+                "maximum": "at most",
+                "exclusiveMinimum": "more than",
+                "exclusiveMaximum": "less than",
+            }[error.validator]
             return f"{place}: found {found!r}, must be {words} {error.validator_value}"
         case "pattern":
             return f"{place}: found {found!r}, must be {error.schema['description']}"

@@ -26,6 +26,7 @@ from selectimprove.specs import PretrainSpec
 from selectimprove.strategies import STRATEGIES
 from selectimprove.texts import NAMES, SIGNS, SymbolicText, Trace
 from selectimprove.training import (
+    IGNORED,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -36,7 +37,6 @@ from selectimprove.training import (
 )
 
 METRICS = {"loss": "loss", "mean_token_accuracy": "token_accuracy", "num_tokens": "tokens"}
-IGNORED = -100
 
 logger = logging.getLogger(__name__)
 

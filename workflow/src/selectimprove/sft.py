@@ -11,6 +11,7 @@ from selectimprove.data import read_rows
 from selectimprove.models import encode_completion, encode_prompt, load_model, load_tokenizer, make_lora_config
 from selectimprove.specs import SFTSpec
 from selectimprove.training import (
+    IGNORED,
     digest_inputs,
     find_resume_folder,
     keep_checkpoint,
@@ -29,7 +30,6 @@ METRICS = {
     "learning_rate": "learning_rate",
     "num_tokens": "tokens",
 }
-IGNORED = -100
 
 
 def encode_pairs(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> Dataset:

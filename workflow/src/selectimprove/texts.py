@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from selectimprove.field import Field, apply_operator
+from selectimprove.field import INVERSE_OPERATORS, Field, apply_operator
 from selectimprove.problems import Problem
 
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
@@ -84,7 +84,7 @@ def _chain_problem(
     if start is None:
         start = end
         for operator, operand in reversed(operations):
-            start = apply_operator({"add": "subtract", "multiply": "divide"}[operator], start, operand, field.order)
+            start = apply_operator(INVERSE_OPERATORS[operator], start, operand, field.order)
     return Problem(kind, field, start, tuple(operations), first_label, stated)
 
 

@@ -29,6 +29,8 @@ from selectimprove.specs import digest_specs
 
 KEPT_FILES = ("*.safetensors", "*config.json", "tokenizer*", "special_tokens_map.json", "chat_template.jinja")
 
+IGNORED = -100  # the label of a token without loss
+
 logger = logging.getLogger(__name__)
 
 
