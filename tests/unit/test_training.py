@@ -233,6 +233,17 @@ def test_bad_loss_stops_the_run():
         training.StopOnBadLoss().on_log(None, state, None, logs={"loss": float("nan")})
 
 
+def test_weights_that_give_no_number_stop_training(tmp_path, base, sft_data):
+    """transformers leaves losses that are not finite out of its log unless told otherwise."""
+    model = load_model(str(base))
+    torch.nn.init.constant_(model.model.norm.weight, float("nan"))
+    model.save_pretrained(base)
+    with pytest.raises(FloatingPointError, match="nan at step 1"):
+        run_sft(tmp_path / "sft", base, sft_data)
+    assert not list(tmp_path.rglob("checkpoint-*"))
+    assert not (tmp_path / "sft" / "step0").exists()
+
+
 def test_evaluation_fills_every_column(tmp_path, base, rl_data):
     suite = SuiteSpec("steps_2_3", "rl_2_3", completions_per_problem=2, temperature=0.7, max_completion_tokens=18)
     spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (2, 4), suite, "symbolic", seed=0)

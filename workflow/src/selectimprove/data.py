@@ -9,7 +9,7 @@ from typing import Any
 
 from selectimprove.field import Field
 from selectimprove.problems import Problem, sample_problems
-from selectimprove.provenance import write_json
+from selectimprove.provenance import write_json, write_whole
 from selectimprove.seeds import random_stream
 from selectimprove.specs import SPLITS, DataSpec
 from selectimprove.strategies import STRATEGIES
@@ -55,12 +55,9 @@ def write_symbols(field: Field) -> dict[str, int]:
 def write_dataset(spec: DataSpec, folder: Path) -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl and field.json to `folder`."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
-        temporary = folder / f".{split}.tmp"
-        with temporary.open("w") as file:
-            file.writelines(json.dumps(row) + "\n" for row in make_rows(spec, split))
-        temporary.replace(folder / f"{split}.jsonl")
+        lines = "".join(json.dumps(row) + "\n" for row in make_rows(spec, split))
+        write_whole(folder / f"{split}.jsonl", lambda file, lines=lines: file.write_text(lines))
     fixed = spec.field.symbol_map == "fixed"
     symbols = write_symbols(Field.shuffled(spec.field.order, spec.seed)) if fixed else None
     write_json(

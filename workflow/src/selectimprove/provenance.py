@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,15 @@ def find_versions() -> dict[str, str]:
     return {library: importlib.metadata.version(library) for library in LIBRARIES}
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON to a temporary name and rename it into place."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    temporary.replace(path)
+def write_whole(file: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` write to a temporary name and rename it into place: `file` is whole or not there."""
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.tmp")
+    write(temporary)
+    temporary.replace(file)
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Write JSON, whole or not at all."""
+    write_whole(file, lambda path: path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n"))

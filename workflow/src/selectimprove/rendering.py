@@ -15,7 +15,7 @@ import matplotlib
 import pandas as pd
 
 from selectimprove.analysis import check_groups
-from selectimprove.provenance import digest_file, find_commit, find_versions, write_json
+from selectimprove.provenance import digest_file, find_commit, find_versions, write_json, write_whole
 from selectimprove.scores import read_scores
 from selectimprove.specs import FigureSpec
 
@@ -40,8 +40,8 @@ def render_figure(spec: FigureSpec, score_files: list[Path], pdf: Path, png: Pat
     metadata = format_metadata(origin)
     # Type 42 keeps text selectable; the date is left out since it would make each file new.
     with matplotlib.rc_context({"pdf.fonttype": 42}):
-        _write(pdf, lambda file: figure.savefig(file, format="pdf", metadata={**metadata, "CreationDate": None}))
-    _write(png, lambda file: figure.savefig(file, format="png", dpi=200, metadata=metadata))
+        write_whole(pdf, lambda file: figure.savefig(file, format="pdf", metadata={**metadata, "CreationDate": None}))
+    write_whole(png, lambda file: figure.savefig(file, format="png", dpi=200, metadata=metadata))
     write_sidecar(sidecar, origin, score_files, [pdf, png])
 
 
@@ -53,8 +53,8 @@ def render_table(spec: FigureSpec, score_files: list[Path], markdown: Path, csv:
     module = importlib.import_module(f"selectimprove.tables.{spec.name}")
     scores = read_declared_scores(spec, score_files)
     table = module.compute(scores)
-    _write(markdown, lambda file: file.write_text(module.format_markdown(table)))
-    _write(csv, lambda file: table.round(6).to_csv(file, index=False))
+    write_whole(markdown, lambda file: file.write_text(module.format_markdown(table)))
+    write_whole(csv, lambda file: table.round(6).to_csv(file, index=False))
     write_sidecar(sidecar, describe_origin("table", module.compute, spec, scores), score_files, [markdown, csv])
 
 
@@ -101,12 +101,3 @@ def write_sidecar(sidecar: Path, origin: dict[str, Any], score_files: list[Path]
         "files": {Path(file).name: digest_file(file) for file in made},
     }
     write_json(sidecar, {**origin, **digests, "versions": find_versions()})
-
-
-def _write(file: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` write to a temporary name and rename it into place."""
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.tmp")
-    write(temporary)
-    temporary.replace(file)

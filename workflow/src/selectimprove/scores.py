@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from selectimprove.provenance import write_whole
+
 COLUMNS = {
     "run": "the run that was evaluated, an SFT or an RL run",
     "sft_run": "the SFT run at its root (F, B, FB)",
@@ -28,10 +30,8 @@ COLUMNS = {
 
 
 def write_scores(scores: pd.DataFrame, file: Path) -> None:
-    """Write a score table to a temporary name and rename it into place."""
-    temporary = Path(file).with_suffix(".tmp")
-    scores.to_parquet(temporary, index=False)
-    temporary.replace(file)
+    """Write a score table as Parquet, whole or not at all."""
+    write_whole(file, lambda path: scores.to_parquet(path, index=False))
 
 
 def read_scores(files: list[Path]) -> pd.DataFrame:

@@ -23,7 +23,15 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from selectimprove.models import load_model, load_tokenizer
-from selectimprove.provenance import RECORD, digest_checkpoint, digest_file, find_commit, find_versions, write_json
+from selectimprove.provenance import (
+    RECORD,
+    digest_checkpoint,
+    digest_file,
+    find_commit,
+    find_versions,
+    write_json,
+    write_whole,
+)
 from selectimprove.seeds import hash_seed
 from selectimprove.specs import digest_specs
 
@@ -76,6 +84,7 @@ def trainer_settings(spec: Any, resume_folder: Path, seed: int) -> dict[str, Any
         "save_strategy": "steps",
         "save_steps": spec.checkpoint_every,
         "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # else StopOnBadLoss is shown 0 for a loss that is no number
         "bf16": on_gpu,
         "use_cpu": not on_gpu,
         "gradient_checkpointing": None,  # TRL switches it on; transformers' default, off, takes over
@@ -129,7 +138,7 @@ class StopOnBadLoss(TrainerCallback):
 
 
 def run_trainer(trainer: Trainer) -> None:
-    """Train to the end, from the last complete trainer checkpoint if there is one."""
+    """Train to the end, from the last trainer checkpoint if there is one."""
     if not sys.stderr.isatty():
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(ProgressLog())
@@ -147,9 +156,7 @@ def write_metrics(trainer: Trainer, path: Path, names: dict[str, str]) -> None:
     table = pd.DataFrame(rows).groupby("step", as_index=False).last()
     columns = [name for name in names if name in table]
     table = table[["step", *columns]].rename(columns=names)
-    temporary = Path(path).with_suffix(".tmp")
-    table.to_csv(temporary, index=False)
-    temporary.replace(path)
+    write_whole(path, lambda file: table.to_csv(file, index=False))
 
 
 def keep_checkpoint(source: Path, target: Path, spec: Any, inputs: dict[str, str], merge: bool = False) -> None:
