@@ -18,6 +18,7 @@ from selectimprove.seeds import hash_seed
 from selectimprove.specs import EvaluationSpec
 from selectimprove.strategies import read_completion
 from selectimprove.texts import TEXT_FORMS
+from selectimprove.training import log_loop
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +82,9 @@ def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step:
 def evaluate(spec: EvaluationSpec, checkpoints: list[Path], test_file: Path, table_file: Path) -> None:
     """Evaluate all checkpoints of a run on a suite and write the table as Parquet."""
     frames = []
-    for step, checkpoint in zip(spec.checkpoint_steps, checkpoints, strict=True):
-        frames.append(evaluate_checkpoint(spec, checkpoint, step, test_file))
-        accuracy = frames[-1].groupby("kind")["correct"].mean()
-        logger.info("%s step %d on %s: %s", spec.run, step, spec.suite.name, accuracy.round(3).to_dict())
+    with log_loop():
+        for step, checkpoint in zip(spec.checkpoint_steps, checkpoints, strict=True):
+            frames.append(evaluate_checkpoint(spec, checkpoint, step, test_file))
+            accuracy = frames[-1].groupby("kind")["correct"].mean()
+            logger.info("%s step %d on %s: %s", spec.run, step, spec.suite.name, accuracy.round(3).to_dict())
     write_scores(pd.concat(frames, ignore_index=True), table_file)

@@ -1,7 +1,8 @@
 """Reinforcement learning with GRPO from an SFT checkpoint: the reward is the verifier's verdict, nothing else.
 
-TRL's trainer with the paper's recipe; only the sampling of rollouts is ours (sampling.py). Loss, KL estimate and
-advantages are those of DeepSeekMath (Shao et al. 2024, section 4.1) unless the config says otherwise.
+TRL's trainer with the paper's recipe; what is ours is that the completions of a group share their prompt, when they are
+sampled (sampling.py) and when they are scored. Loss, KL estimate and advantages are those of DeepSeekMath (Shao et al.
+2024, section 4.1) unless the config says otherwise.
 """
 
 from collections import defaultdict
@@ -9,10 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
+from torch.nn.functional import pad
+from transformers import DynamicCache, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 from trl.models import unwrap_model_for_generation
+from trl.trainer.utils import split_tensor_dict
 
 from selectimprove.data import read_rows
 from selectimprove.models import decode_completion, load_model, load_tokenizer, make_lora_config
@@ -23,6 +27,7 @@ from selectimprove.specs import KINDS, RLSpec
 from selectimprove.strategies import read_completion
 from selectimprove.texts import TEXT_FORMS
 from selectimprove.training import (
+    IGNORED,
     digest_inputs,
     find_resume_folder,
     keep_checkpoint,
@@ -34,8 +39,12 @@ from selectimprove.training import (
 )
 
 
-class RolloutTrainer(GRPOTrainer):
-    """GRPOTrainer whose rollouts come from `sample_completions`, each prompt of a group run through the model once."""
+class SharedPromptTrainer(GRPOTrainer):
+    """GRPOTrainer that runs each prompt of a group through the model once, to sample and to score completions.
+
+    Loss and gradient are those of GRPOTrainer on the same completions, to rounding. Only the grouping of completions
+    into micro-batches differs: groups stay whole, so that they can share their prompt.
+    """
 
     def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
         with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
@@ -50,11 +59,69 @@ class RolloutTrainer(GRPOTrainer):
             )
         return completion_ids, None
 
+    def _prepare_inputs(self, generation_batch):
+        if self._step % self.args.steps_per_generation == 0 or self._buffered_inputs is None:
+            completions = self._generate_and_score_completions(generation_batch)
+            self._buffered_inputs = split_tensor_dict(completions, self.args.steps_per_generation)
+        return self._buffered_inputs[self._step % self.args.steps_per_generation]
+
+    def _get_per_token_logps_and_entropies(
+        self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, compute_entropy=False, **_
+    ):
+        rows_per_batch = batch_size or len(input_ids)
+        batches = zip(input_ids.split(rows_per_batch), attention_mask.split(rows_per_batch), strict=True)
+        scores = [self._score_completions(model, ids, mask, logits_to_keep) for ids, mask in batches]
+        log_probs = torch.cat([log_probs for log_probs, _ in scores])
+        entropies = torch.cat([entropies for _, entropies in scores]) if compute_entropy else None
+        return log_probs, entropies, None
+
+    def _score_completions(
+        self, model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor, completion_columns: int
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the log-probability, and the entropy if the model gives it, of each completion token.
+
+        ids, mask: shape (rows, columns), prompts padded on the left and completions on the right; the returned tensors
+        have shape (rows, completion_columns). Gradients flow through the keys and values of shared prompts.
+        """
+        prompt_lengths = mask[:, :-completion_columns].sum(1)
+        longest_prompt = int(prompt_lengths.max())
+        longest_completion = int(mask[:, -completion_columns:].sum(1).max())
+        begin = ids.shape[1] - completion_columns - longest_prompt
+        columns = slice(begin, begin + longest_prompt + longest_completion)
+        ids, mask = ids[:, columns], mask[:, columns]
+        prompts, prompt_of_row = ids[:, :longest_prompt].unique_consecutive(dim=0, return_inverse=True)
+        lengths = prompt_lengths.new_empty(len(prompts)).index_copy(0, prompt_of_row, prompt_lengths)
+        prompt_positions = torch.arange(longest_prompt, device=ids.device) - (longest_prompt - lengths)[:, None]
+        completion_positions = torch.arange(longest_completion, device=ids.device) + prompt_lengths[:, None] - 1
+        cache = DynamicCache()
+        with self.accelerator.autocast():
+            # The last token of a prompt predicts the first of a completion, so it goes with the completions.
+            model(
+                input_ids=prompts[:, :-1],
+                attention_mask=(prompt_positions >= 0).long()[:, :-1],
+                position_ids=prompt_positions.clamp(min=0)[:, :-1],
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            cache.batch_select_indices(prompt_of_row)
+            output = model(
+                input_ids=ids[:, longest_prompt - 1 : -1],
+                attention_mask=mask[:, :-1],
+                position_ids=completion_positions,
+                past_key_values=cache,
+                shift_labels=ids[:, longest_prompt:].masked_fill(mask[:, longest_prompt:] == 0, IGNORED),
+                fused_lm_head=True,
+            )
+        cut = completion_columns - longest_completion
+        return pad(output.log_probs, (0, cut)), None if output.entropy is None else pad(output.entropy, (0, cut))
+
 
 def schedule_prompts(spec: RLSpec, rows: list[dict[str, Any]], conversational: bool) -> Dataset:
     """Return the prompts of the whole run in order: the data set shuffled anew each time it is used up.
 
-    One pass over a list this long, unlike epochs over a shorter one, resumes exactly.
+    One pass over a list this long, unlike epochs over a shorter one, resumes exactly. Within a step, prompts go from
+    short to long, so that those of a micro-batch need little padding.
     """
     needed = spec.updates * spec.prompts_per_step
     order: list[int] = []
@@ -63,9 +130,11 @@ def schedule_prompts(spec: RLSpec, rows: list[dict[str, Any]], conversational: b
         random_stream("rl", "prompts", spec.run, spec.seed, len(order)).shuffle(indices)
         order += indices
     prompts = [row["prompt"] for row in rows]
+    steps = [order[at : at + spec.prompts_per_step] for at in range(0, needed, spec.prompts_per_step)]
+    order = [index for step in steps for index in sorted(step, key=lambda index: len(prompts[index]))]
     if conversational:
         prompts = [[{"role": "user", "content": prompt}] for prompt in prompts]
-    return Dataset.from_list([{"prompt": prompts[index], "row": index} for index in order[:needed]])
+    return Dataset.from_list([{"prompt": prompts[index], "row": index} for index in order])
 
 
 def make_reward(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, text: str) -> Callable:
@@ -117,21 +186,17 @@ def list_metrics(rows: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-def train(
-    spec: RLSpec, start: Path, train_file: Path, checkpoint_folders: list[Path], metrics_file: Path, resume_root: Path
-) -> None:
-    """Train from the checkpoint `start`; write the step metrics and a checkpoint for each of spec.checkpoint_steps."""
-    seed = seed_training("rl", spec.run, spec.seed)
+def make_trainer(
+    spec: RLSpec, start: Path, rows: list[dict[str, Any]], folder: Path, trainer_class: type = SharedPromptTrainer
+) -> GRPOTrainer:
+    """Return the trainer of a run that starts from the checkpoint `start` and keeps its own state in `folder`."""
     tokenizer = load_tokenizer(str(start))
-    rows = read_rows(train_file)
-    inputs = digest_inputs(start, train_file)
-    resume_folder = find_resume_folder(resume_root, spec, inputs)
     completions_per_step = spec.prompts_per_step * spec.completions_per_prompt
-    trainer = RolloutTrainer(
+    return trainer_class(
         model=load_model(str(start)),
         reward_funcs=make_reward(rows, tokenizer, spec.model.text),
         args=GRPOConfig(
-            **trainer_settings(spec, resume_folder, seed),
+            **trainer_settings(spec, folder, seed_training("rl", spec.run, spec.seed)),
             max_steps=spec.updates,
             lr_scheduler_type=spec.lr_schedule,
             per_device_train_batch_size=completions_per_step // spec.micro_batches,
@@ -148,6 +213,16 @@ def train(
         processing_class=tokenizer,
         peft_config=make_lora_config(spec.lora),
     )
+
+
+def train(
+    spec: RLSpec, start: Path, train_file: Path, checkpoint_folders: list[Path], metrics_file: Path, resume_root: Path
+) -> None:
+    """Train from the checkpoint `start`; write the step metrics and a checkpoint for each of spec.checkpoint_steps."""
+    rows = read_rows(train_file)
+    inputs = digest_inputs(start, train_file)
+    resume_folder = find_resume_folder(resume_root, spec, inputs)
+    trainer = make_trainer(spec, start, rows, resume_folder)
     run_trainer(trainer)
     write_metrics(trainer, metrics_file, list_metrics(rows))
     for step, folder in zip(spec.checkpoint_steps, checkpoint_folders, strict=True):

@@ -3,9 +3,8 @@
 A pretrained language model brings what the tiny model must be given: knowing how to carry out steps. The corpus has
 
 - logs: a prompt-like chain, then the execution of its steps, forward or backward, from a state that is unrelated to
-  the prompt, and an answer line that names x or y at random. Each end of the prompt is hidden or a random symbol, and
-  its question is for x or y at random, whatever the answer line names.
-  Nothing in it shows which value to start from or which one is asked: prompt and opening carry no loss.
+  the prompt, and an answer line with both ends of what was executed. Each end of the prompt is hidden or a random
+  symbol. Nothing in it shows which value to start from or which one is asked: prompt and opening carry no loss.
 - facts: single steps (value, label, sign, operand, result) in a batch of their own; only results carry loss.
 
 One update takes `logs_per_update` logs and as many rows of facts. Logs of like length share an update, to save padding.
@@ -24,7 +23,7 @@ from selectimprove.problems import Problem
 from selectimprove.seeds import random_stream
 from selectimprove.specs import PretrainSpec
 from selectimprove.strategies import STRATEGIES
-from selectimprove.texts import NAMES, SIGNS, SymbolicText, Trace
+from selectimprove.texts import NAMES, SIGNS, SymbolicText
 from selectimprove.training import (
     IGNORED,
     find_resume_folder,
@@ -63,12 +62,9 @@ def write_log(spec: PretrainSpec, index: int) -> tuple[str, str]:
         stated_map=spec.field.symbol_map == "per_problem",
     )
     start, end = (stream.choice((None, stream.randrange(order))) for _ in NAMES)
-    asked = stream.choice(NAMES)
     trace = stream.choice(tuple(STRATEGIES.values()))(problem)
-    answer = stream.choice((("x", problem.start), ("y", problem.end)))
-    written = text.write_completion(Trace(trace.opening, trace.steps, answer), problem.field)
-    opening, continuation = written.split(" L", 1)
-    return f"{text.write_chain(problem, start, end, asked)} {opening}", f"L{continuation}"
+    opening, continuation = text.write_completion(trace, problem.field).split(" L", 1)
+    return f"{text.write_chain(problem, start, end)} {opening}", f"L{continuation}"
 
 
 def write_facts(spec: PretrainSpec, index: int) -> list[str]:

@@ -84,7 +84,7 @@ class DataSpec:
     field: FieldSpec
     text: str
     seed: int
-    recipe_version: int = 1
+    recipe_version: int = 2
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class PretrainSpec:
     warmup_share: float
     checkpoint_every: int
     seed: int
-    recipe_version: int = 1
+    recipe_version: int = 2
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class RLSpec:
     lora: LoraSpec | None
     checkpoint_every: int
     seed: int
-    recipe_version: int = 1
+    recipe_version: int = 2
 
     @property
     def checkpoint_steps(self) -> list[int]:
@@ -181,7 +181,7 @@ class EvaluationSpec:
     suite: SuiteSpec
     text: str
     seed: int
-    recipe_version: int = 1
+    recipe_version: int = 2
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from selectimprove.field import INVERSE_OPERATORS
 from selectimprove.problems import Problem
-from selectimprove.rewards import verify_answer
+from selectimprove.rewards import find_answer
 from selectimprove.texts import TextForm, Trace, TraceStep
 
 OPENING_NAMES = {"forward": "x", "backward": "y"}
@@ -28,7 +28,7 @@ def write_forward(problem: Problem) -> Trace:
             strict=False,
         )
     ]
-    return Trace(("x", problem.start), tuple(steps), (problem.unknown, problem.answer))
+    return Trace(("x", problem.start), tuple(steps), (problem.start, problem.end))
 
 
 def write_backward(problem: Problem) -> Trace:
@@ -37,7 +37,7 @@ def write_backward(problem: Problem) -> Trace:
         TraceStep(step.label, INVERSE_OPERATORS[step.operator], step.operand, step.left, step.result)
         for step in reversed(write_forward(problem).steps)
     ]
-    return Trace(("y", problem.end), tuple(steps), (problem.unknown, problem.answer))
+    return Trace(("y", problem.end), tuple(steps), (problem.start, problem.end))
 
 
 STRATEGIES = {"forward": write_forward, "backward": write_backward}
@@ -47,8 +47,8 @@ STRATEGIES = {"forward": write_forward, "backward": write_backward}
 class Reading:
     """What a completion says, judged against its problem.
 
-    strategy: "forward", "backward" or "none". answer: the element of the answer line, None without one. correct:
-    whether the answer line is exactly right, however it was reached. first_wrong_step: None if the whole trace is
+    strategy: "forward", "backward" or "none". answer: what the answer line says of the value that is asked for, None
+    without one. correct: whether that is right, however it was reached. first_wrong_step: None if the whole trace is
     right; 0 for the opening, k for the k-th written step, steps + 1 for the answer line. failure: why that step is
     wrong, one of FAILURES.
     """
@@ -95,10 +95,11 @@ def read_completion(completion: str, problem: Problem, text: TextForm) -> Readin
     names = {name: strategy for strategy, name in OPENING_NAMES.items()}
     strategy = names[trace.opening[0]] if trace.opening else "none"
     first_wrong_step, failure = _find_failure(problem, strategy, trace)
+    answer = find_answer(trace.answer, problem)
     return Reading(
         strategy=strategy,
-        answer=trace.answer[1] if trace.answer else None,
-        correct=verify_answer(trace.answer, problem),
+        answer=answer,
+        correct=answer == problem.answer,
         first_wrong_step=first_wrong_step,
         failure=failure,
     )

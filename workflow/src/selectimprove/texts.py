@@ -1,10 +1,11 @@
 """The two text forms of a problem and of a completion: symbolic words and plain sentences.
 
 The model decides the form: `symbolic` for the tiny word-level tokenizer, `sentences` for a pretrained model. A
-completion is the same trace in both: an opening that names x or y and its value, one line a step, and an answer line.
+completion is the same trace in both: an opening that names x or y and its value, one line a step, and an answer line
+that gives both ends of the chain, of which only the one that was asked for counts.
 
-    symbolic   x e3 L7 + e5 L8 * e2 y ? A y :       ->  x e3 L7 + e5 e9 L8 * e2 e1 A y e1
-    sentences  Start: x = e3. Step 7: add e5. ...   ->  x = e3 / Step 7: e3 + e5 = e9 / ... / Answer: y = e1
+    symbolic   x e3 L7 + e5 L8 * e2 y ? :           ->  x e3 L7 + e5 e9 L8 * e2 e1 A x e3 y e1
+    sentences  Start: x = e3. Step 7: add e5. ...   ->  x = e3 / Step 7: e3 + e5 = e9 / ... / Answer: x = e3, y = e1
 """
 
 import re
@@ -36,13 +37,14 @@ class TraceStep:
 class Trace:
     """A completion as written. All values are field elements.
 
-    opening, answer: (name, value), or None where there is none. readable: whether everything before the answer line
-    (or the end) has the form of an opening and steps; `steps` holds those before the first unreadable place.
+    opening: (name, value); answer: the values of x and y; None where there is none. readable: whether everything before
+    the answer line (or the end) has the form of an opening and steps; `steps` holds those before the first unreadable
+    place.
     """
 
     opening: NamedValue | None
     steps: tuple[TraceStep, ...]
-    answer: NamedValue | None
+    answer: tuple[int, int] | None
     readable: bool = True
 
 
@@ -119,15 +121,15 @@ class SymbolicText:
 
     def write_prompt(self, problem: Problem) -> str:
         ends = (problem.start, None) if problem.unknown == "y" else (None, problem.end)
-        return self.write_chain(problem, *ends, problem.unknown)
+        return self.write_chain(problem, *ends)
 
-    def write_chain(self, problem: Problem, start: int | None, end: int | None, asked: str) -> str:
-        """Return the problem's chain between any two ends, None for a hidden one, with a question for one of them."""
+    def write_chain(self, problem: Problem, start: int | None, end: int | None) -> str:
+        """Return the problem's chain between any two ends, None for a hidden one."""
         words = self.write_map(problem.field) if problem.stated_map else []
         words += ["x", "?" if start is None else problem.field.symbol(start)]
         for label, (operator, operand) in enumerate(problem.operations, problem.first_label):
             words += [f"L{label}", SIGNS[operator], problem.field.symbol(operand)]
-        return " ".join([*words, "y", "?" if end is None else problem.field.symbol(end), "A", asked, ":"])
+        return " ".join([*words, "y", "?" if end is None else problem.field.symbol(end), ":"])
 
     def write_map(self, field: Field) -> list[str]:
         """Return the words that state the symbol map."""
@@ -135,7 +137,7 @@ class SymbolicText:
         return ["M", *(word for pair in pairs for word in pair)]
 
     _STEP = r"L(\d+) ([+*]) (e\d+) "
-    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?x (\?|e\d+) ((?:{_STEP})+)y (\?|e\d+) A [xy] :")
+    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?x (\?|e\d+) ((?:{_STEP})+)y (\?|e\d+) :")
 
     def read_prompt(self, prompt: str, order: int, field: Field | None) -> Problem:
         match = self._PROMPT.fullmatch(prompt)
@@ -155,15 +157,16 @@ class SymbolicText:
         words = [trace.opening[0], field.symbol(trace.opening[1])]
         for step in trace.steps:
             words += [f"L{step.label}", SIGNS[step.operator], field.symbol(step.operand), field.symbol(step.result)]
-        return " ".join([*words, "A", trace.answer[0], field.symbol(trace.answer[1])])
+        start, end = map(field.symbol, trace.answer)
+        return " ".join([*words, "A", "x", start, "y", end])
 
     def read_completion(self, completion: str, field: Field) -> Trace:
         words = completion.split(" ")
         answer = None
-        if words.count("A") == 1 and words[-3:-2] == ["A"] and words[-2] in NAMES:
-            value = field.element(words[-1])
-            answer = None if value is None else (words[-2], value)
-        body = words[:-3] if answer else words
+        if words.count("A") == 1 and words[-5:-3] == ["A", "x"] and words[-2] == "y":
+            ends = field.element(words[-3]), field.element(words[-1])
+            answer = None if None in ends else ends
+        body = words[:-5] if answer else words
         opening = None
         if len(body) >= 2 and body[0] in NAMES and (value := field.element(body[1])) is not None:
             opening = (body[0], value)
@@ -184,7 +187,7 @@ class SymbolicText:
         return TraceStep(int(words[0][1:]), OPERATORS[words[1]], operand, result)
 
     def count_words(self, steps: int) -> int:
-        return 2 + 4 * steps + 3
+        return 2 + 4 * steps + 5
 
 
 class SentenceText:
@@ -237,19 +240,20 @@ class SentenceText:
             written = f"{field.symbol(left)} {SIGNS[step.operator]} {field.symbol(step.operand)}"
             lines.append(f"Step {step.label}: {written} = {field.symbol(step.result)}")
             value = step.result
-        lines.append(f"Answer: {trace.answer[0]} = {field.symbol(trace.answer[1])}")
+        start, end = map(field.symbol, trace.answer)
+        lines.append(f"Answer: x = {start}, y = {end}")
         return "\n".join(lines)
 
     _OPENING = re.compile(r"([xy]) = (e[0-9]+)")
     _STEP = re.compile(r"Step ([1-9][0-9]{0,3}): (e[0-9]+) ([-+*/]) (e[0-9]+) = (e[0-9]+)")
-    _ANSWER = re.compile(r"Answer: ([xy]) = (e[0-9]+)")
+    _ANSWER = re.compile(r"Answer: x = (e[0-9]+), y = (e[0-9]+)")
 
     def read_completion(self, completion: str, field: Field) -> Trace:
         lines = completion.split("\n")
         answer = None
         if completion.count("Answer:") == 1 and (match := self._ANSWER.fullmatch(lines[-1])):
-            value = field.element(match[2])
-            answer = None if value is None else (match[1], value)
+            ends = field.element(match[1]), field.element(match[2])
+            answer = None if None in ends else ends
         body = lines[:-1] if answer else lines
         opening = None
         if body and (match := self._OPENING.fullmatch(body[0])) and (value := field.element(match[2])) is not None:
@@ -272,7 +276,7 @@ class SentenceText:
         return TraceStep(int(match[1]), OPERATORS[match[3]], operand, result, left)
 
     def count_words(self, steps: int) -> int:
-        return 3 + 7 * steps + 4
+        return 3 + 7 * steps + 7
 
 
 TEXT_FORMS: dict[str, TextForm] = {"symbolic": SymbolicText(), "sentences": SentenceText()}

@@ -12,6 +12,8 @@ import shutil
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,14 @@ def prepare_process(threads: int) -> None:
     if not sys.stderr.isatty():
         transformers.logging.disable_progress_bar()
         datasets.disable_progress_bars()
+
+
+@contextmanager
+def log_loop() -> Iterator[None]:
+    """Log how long the body, a job's training or evaluation loop, took: benchmarks/workflow.py adds these up."""
+    started = time.monotonic()
+    yield
+    logger.info("loop took %.1f s on %d threads", time.monotonic() - started, torch.get_num_threads())
 
 
 def digest_inputs(*paths: Path) -> dict[str, str]:
@@ -147,7 +157,8 @@ def run_trainer(trainer: Trainer) -> None:
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     if last is not None:
         logger.info("resuming from %s", last)
-    trainer.train(resume_from_checkpoint=last)
+    with log_loop():
+        trainer.train(resume_from_checkpoint=last)
 
 
 def write_metrics(trainer: Trainer, path: Path, names: dict[str, str]) -> None:

@@ -29,9 +29,12 @@ PAPER = {
 
 
 def compute(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return 27 rows: model, training, kind, accuracy, low, high, seeds, paper. Accuracies are fractions.
+    """Return 27 rows: model, training, kind, accuracy, low, high, seeds, worst_seed, best_seed, paper.
 
-    low, high: 95 % Wilson interval over problems. RL runs count with their last checkpoint.
+    Accuracies are fractions.
+
+    low, high: 95 % Wilson interval over problems. worst_seed, best_seed: accuracy of the seed where it is lowest and
+    highest. RL runs count with their last checkpoint.
 
     Raises ValueError if a cell has no scores, if two runs share a cell, or if there is more than one suite.
     """
@@ -45,15 +48,20 @@ def compute(scores: pd.DataFrame) -> pd.DataFrame:
             raise ValueError(f"Table 1 takes one run for model {model}, training {training}, but has {', '.join(runs)}")
     scores = scores[scores["checkpoint_step"] == scores.groupby("run")["checkpoint_step"].transform("max")]
     pooled = pd.concat([scores, scores.assign(kind="all")])
-    cells = summarize_accuracy(pooled, ["sft_run", "training", "kind"]).set_index(["sft_run", "training", "kind"])
+    by = ["sft_run", "training", "kind"]
+    of_seeds = summarize_accuracy(pooled, [*by, "seed"]).groupby(by)["accuracy"]
+    cells = summarize_accuracy(pooled, by).set_index(by).assign(worst_seed=of_seeds.min(), best_seed=of_seeds.max())
     cells = cells.loc[list(itertools.product(MODELS, TRAININGS, SHOWN_KINDS))].reset_index()
     cells["paper"] = [percent / 100 for row in PAPER.values() for percent in row]
-    columns = ["model", "training", "kind", "accuracy", "low", "high", "seeds", "paper"]
+    columns = ["model", "training", "kind", "accuracy", "low", "high", "seeds", "worst_seed", "best_seed", "paper"]
     return cells.rename(columns={"sft_run": "model"})[columns]
 
 
 def format_markdown(table: pd.DataFrame) -> str:
-    """Return the table as nine rows of Markdown: accuracies in percent with their 95 % intervals, and the paper's."""
+    """Return the table as nine rows of Markdown: accuracies in percent with their 95 % intervals, and the paper's.
+
+    With several seeds, the range over them stands below the interval.
+    """
     cells = table.set_index(["model", "training", "kind"])
     header = ["pass@1 (%)", "seeds", *(title for kind in SHOWN_KINDS for title in (f"{kind} [95 %]", "paper"))]
     rows = [header, ["---", *["---:"] * (len(header) - 1)]]
@@ -61,7 +69,10 @@ def format_markdown(table: pd.DataFrame) -> str:
         row = [f"{model}, {TRAININGS[training]}", str(cells.loc[(model, training, "all"), "seeds"])]
         for kind in SHOWN_KINDS:
             cell = cells.loc[(model, training, kind)]
-            row.append(f"{100 * cell.accuracy:.1f} [{100 * cell.low:.1f}, {100 * cell.high:.1f}]")
+            text = f"{100 * cell.accuracy:.1f} [{100 * cell.low:.1f}, {100 * cell.high:.1f}]"
+            if cell.seeds > 1:
+                text += f"<br>{100 * cell.worst_seed:.1f} to {100 * cell.best_seed:.1f}"
+            row.append(text)
             row.append(f"{100 * cell.paper:.1f}")
         rows.append(row)
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -1,0 +1,86 @@
+# make reproduce && python benchmarks/workflow.py
+"""What the workflow costs beside the work: planning 3,000 runs, and the overhead of the last reproduction.
+
+Planning: `snakemake --dry-run` for 3,000 declared RL runs with their evaluations, in seconds. Overhead: the share of
+the cores' time, from Snakemake's start to its end, that was spent outside training and evaluation loops: imports,
+loading models, making data and figures, scheduling, waiting cores. The jobs' logs say how long their loops took.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STARTS = ("F", "B", "FB")
+LOOP = re.compile(r"loop took ([\d.]+) s on (\d+) threads")
+TIMESTAMP = re.compile(r"^\[(\w{3} \w{3} +\d+ [\d:]+ \d{4})\]$", re.MULTILINE)
+
+
+def measure_planning(runs: int) -> tuple[float, int]:
+    """Return the seconds that a dry run of `runs` more RL runs takes and the number of jobs it plans."""
+    declared = {
+        f"run_{index}": {"start": STARTS[index % 3], "dataset": "rl_6_9", "learning_rate": 1e-6 * (index + 1)}
+        for index in range(runs)
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "runs.yaml"
+        config.write_text(yaml.safe_dump({"rl": declared}))
+        started = time.perf_counter()
+        command = ["snakemake", "--cores", "1", "--dry-run", "--quiet", "rules", "--configfile", str(config)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        seconds = time.perf_counter() - started
+    if done.returncode:
+        sys.exit(f"the dry run failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return seconds, int(re.search(r"^total +(\d+)", done.stdout + done.stderr, re.MULTILINE)[1])
+
+
+def find_log() -> Path:
+    """Return Snakemake's log of the last call that trained."""
+    logs = sorted((ROOT / ".snakemake" / "log").glob("*.snakemake.log"))
+    trained = [log for log in logs if re.search(r"^(localrule|rule) rl:$", log.read_text(), re.MULTILINE)]
+    if not trained:
+        sys.exit(f"{ROOT / '.snakemake/log'}: no log of a call that trained; run `make reproduce` first")
+    return trained[-1]
+
+
+def measure_overhead(log: Path, jobs: Path) -> dict[str, float]:
+    """Return wall seconds, cores and the share of core time outside loops of the call that wrote Snakemake's `log`.
+
+    jobs: the folder with the logs of the jobs; those older than `log` are another call's and are left out.
+    """
+    text = log.read_text()
+    times = [datetime.strptime(stamp, "%a %b %d %H:%M:%S %Y").timestamp() for stamp in TIMESTAMP.findall(text)]
+    cores = int(re.search(r"Provided cores: (\d+)", text)[1])
+    own = [path.read_text() for path in jobs.rglob("*.log") if path.stat().st_mtime >= times[0]]
+    loops = [(float(seconds), int(threads)) for log_text in own for seconds, threads in LOOP.findall(log_text)]
+    wall = times[-1] - times[0]
+    share = 1 - sum(seconds * threads for seconds, threads in loops) / (cores * wall)
+    return {"wall_seconds": wall, "cores": cores, "loops": len(loops), "share_outside_loops": round(share, 3)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3000)
+    parser.add_argument("--log", type=Path, help="Snakemake's log of the reproduction; default: the last that trained")
+    parser.add_argument("--jobs", type=Path, default=ROOT / "results" / "tiny" / "logs", help="logs of its jobs")
+    arguments = parser.parse_args()
+    seconds, jobs = measure_planning(arguments.runs)
+    print(f"dry run of {arguments.runs} more runs, {jobs} jobs: {seconds:.1f} s", flush=True)
+    overhead = measure_overhead(arguments.log or find_log(), arguments.jobs)
+    print(
+        f"reproduction: {overhead['wall_seconds'] / 60:.1f} min on {overhead['cores']} cores, "
+        f"{100 * overhead['share_outside_loops']:.1f} % of their time outside {overhead['loops']} loops"
+    )
+    print(json.dumps({"planning_seconds": round(seconds, 1), "planned_jobs": jobs, **overhead}))
+
+
+if __name__ == "__main__":
+    main()
