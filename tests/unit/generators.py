@@ -60,8 +60,8 @@ def fields_and_traces(draw) -> tuple[Field, Trace]:
         TraceStep(label, operator, *(number % field.order for number in numbers))
         for label, operator, *numbers in draw(STEPS)
     )
-    opening, answer = ((draw(NAMES), draw(NUMBERS) % field.order) for _ in range(2))
-    return field, Trace(opening, steps, answer)
+    opening, *answer = (draw(NUMBERS) % field.order for _ in range(3))
+    return field, Trace((draw(NAMES), opening), steps, tuple(answer))
 
 
 @st.composite

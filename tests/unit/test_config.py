@@ -210,14 +210,14 @@ BAD = {
         r"tables\.table99: module 'table99' is not declared; declared are .*table1",
     ),
     "figure without runs": ({"figures.figure2.runs": []}, r"figures\.figure2\.runs: "),
-    # budgets: the longest trace of 9 steps takes 2 + 4 * 9 + 3 words and the end token
+    # budgets: the longest trace of 9 steps takes 2 + 4 * 9 + 5 words and the end token
     "RL budget too short": (
-        {"rl.F_rl_6_9.max_completion_tokens": 41},
-        r"rl\.F_rl_6_9\.max_completion_tokens: found 41, .*9 steps takes at least 42 tokens",
+        {"rl.F_rl_6_9.max_completion_tokens": 43},
+        r"rl\.F_rl_6_9\.max_completion_tokens: found 43, .*9 steps takes at least 44 tokens",
     ),
     "suite budget too short": (
-        {"suites.steps_6_9.max_completion_tokens": 41},
-        r"suites\.steps_6_9\.max_completion_tokens: found 41, .*9 steps takes at least 42 tokens",
+        {"suites.steps_6_9.max_completion_tokens": 43},
+        r"suites\.steps_6_9\.max_completion_tokens: found 43, .*9 steps takes at least 44 tokens",
     ),
     "more prompts a step than prompts": (
         {"rl.F_rl_2_5.prompts_per_step": 1025},
@@ -241,8 +241,8 @@ def test_mistake_is_told_in_one_line_that_names_the_key(changes, message) -> Non
 
 GOOD = {
     "budgets that just suffice": {
-        "rl.F_rl_6_9.max_completion_tokens": 42,
-        "suites.steps_6_9.max_completion_tokens": 42,
+        "rl.F_rl_6_9.max_completion_tokens": 44,
+        "suites.steps_6_9.max_completion_tokens": 44,
     },
     "as many prompts a step as prompts": {"rl.F_rl_2_5.prompts_per_step": 1024},
     "all problems that exist": {

@@ -65,7 +65,7 @@ def test_every_answer_is_recomputed_from_the_file(written) -> None:
 
 
 def test_symbol_maps_are_permutations_that_decode_the_texts(written) -> None:
-    """The prompt's symbols are the given end and the operands; a completion ends with the answer's symbol."""
+    """The prompt's symbols are the given end and the operands; a completion ends with those of both ends."""
     spec, folder = written
     fixed = json.loads((folder / "field.json").read_text())
     assert (fixed["order"], fixed["symbol_map"]) == (11, spec.field.symbol_map)
@@ -81,7 +81,8 @@ def test_symbol_maps_are_permutations_that_decode_the_texts(written) -> None:
         given = [row["start"], *operands] if row["kind"] == "evaluation" else [*operands, row["end"]]
         assert [symbols[symbol] for symbol in re.findall(r"\be\d+", chain)] == given
         if spec.dataset.strategies:
-            assert symbols[row["completion"].split(" ")[-1]] == row["answer"]
+            ends = re.search(r" x (?:= )?(e\d+),? y (?:= )?(e\d+)$", row["completion"]).groups()
+            assert [symbols[symbol] for symbol in ends] == [row["start"], row["end"]]
             assert row["completion"][0] == {"forward": "x", "backward": "y"}[row["strategy"]]
     assert (len(maps) == 1) == (spec.field.symbol_map == "fixed")
 

@@ -14,8 +14,8 @@ from selectimprove.models import (
 )
 from selectimprove.texts import SymbolicText
 
-PROMPT = "x ? L1 + e2 L24 * e10 y e4 A x :"
-COMPLETION = "y e4 L24 / e10 e3 L1 - e2 e0 A x e0"
+PROMPT = "x ? L1 + e2 L24 * e10 y e4 :"
+COMPLETION = "y e4 L24 / e10 e3 L1 - e2 e0 A x e0 y e4"
 
 
 def test_every_word_is_one_token_and_survives_saving(tmp_path):
@@ -43,10 +43,10 @@ def test_completion_survives_encoding_and_ends_with_eos():
 
 
 def test_special_tokens_inside_a_completion_are_not_dropped():
-    """Dropping them would turn "A x <pad> e0" into an answer line."""
+    """Dropping them would turn "A x e0 y <pad> e4" into an answer line."""
     tokenizer = create_tokenizer(11)
     ids = encode_completion(tokenizer, COMPLETION)
-    assert decode_completion(tokenizer, [*ids[:-2], tokenizer.pad_token_id, *ids[-2:]]).endswith("A x <pad> e0")
+    assert decode_completion(tokenizer, [*ids[:-2], tokenizer.pad_token_id, *ids[-2:]]).endswith("A x e0 y <pad> e4")
 
 
 def test_chat_template_wraps_the_prompt():

@@ -1,7 +1,5 @@
 """The verifier pays for exactly one thing: a completion that ends with its only answer line, right to the letter."""
 
-import re
-
 import pytest
 from generators import each_text, mutations, problems
 from hypothesis import given
@@ -16,12 +14,21 @@ from selectimprove.texts import TEXT_FORMS
 # 3 + 5 = 8, 8 * 7 = 1 in GF(11); the symbol of each element bears its number, so the answer is e1, and e10 exists.
 PROBLEM = Problem("evaluation", Field(11, tuple(range(11))), 3, (("add", 5), ("multiply", 7)))
 FORMS = {
-    "symbolic": {"gap": " ", "ask": "A y ", "body": "x e3 L1 + e5 e8 L2 * e7 e1", "other_name": "A x "},
+    "symbolic": {
+        "gap": " ",
+        "give": "A x ",
+        "to": " y ",
+        "body": "x e3 L1 + e5 e8 L2 * e7 e1",
+        "swapped": "A y e1 x e3",
+        "asked_only": "A y e1",
+    },
     "sentences": {
         "gap": "\n",
-        "ask": "Answer: y = ",
+        "give": "Answer: x = ",
+        "to": ", y = ",
         "body": "x = e3\nStep 1: e3 + e5 = e8\nStep 2: e8 * e7 = e1",
-        "other_name": "Answer: x = ",
+        "swapped": "Answer: y = e1, x = e3",
+        "asked_only": "Answer: y = e1",
     },
 }
 
@@ -34,6 +41,9 @@ REWARDED = {
     "blank line before": "{body}{gap}{gap}{answer}",
     "wrong trace": "x e3 L1 + e5 e9{gap}{answer}",
     "enormous rubbish before": "{million}{gap}{answer}",
+    "prompt echo before": "{prompt}{gap}{answer}",
+    "wrong value at the given end": "{body}{gap}{give}e2{to}e1",
+    "asked value at the given end": "{body}{gap}{give}e1{to}e1",
 }
 
 UNREWARDED = {
@@ -63,7 +73,18 @@ UNREWARDED = {
     "upper-case symbol": "{body}{gap}{ask}E1",
     "lower-case answer": "{body}{gap}{lower}",
     "upper-case answer": "{body}{gap}{upper}",
-    "other name": "{body}{gap}{other_name}e1",
+    "names swapped": "{body}{gap}{swapped}",
+    "values swapped": "{body}{gap}{give}e1{to}e3",
+    "asked end only": "{body}{gap}{asked_only}",
+    "given end only": "{body}{gap}{give}e3",
+    "answer at the given end only": "{body}{gap}{give}e1",
+    "ends on two answer lines": "{body}{gap}{give}e3{gap}{asked_only}",
+    "no given value": "{body}{gap}{give}{to}e1",
+    "given value unknown": "{body}{gap}{give}?{to}e1",
+    "given value beyond the field": "{body}{gap}{give}e12{to}e1",
+    "given value with leading zero": "{body}{gap}{give}e03{to}e1",
+    "given value in fullwidth": "{body}{gap}{give}e３{to}e1",
+    "two given values": "{body}{gap}{give}e3 e3{to}e1",
     "unknown name": "{body}{gap}{unknown_name}e1",
     "trailing period": "{body}{gap}{answer}.",
     "trailing comma and more": "{body}{gap}{answer}, e2",
@@ -104,16 +125,18 @@ UNREWARDED = {
 def fill(template: str, form: str) -> str:
     """Return the template's completion in the text form."""
     words = FORMS[form]
-    answer = words["ask"] + "e1"
+    ask = f"{words['give']}e3{words['to']}"
+    answer = f"{ask}e1"
     return template.format(
         **words,
+        ask=ask,
         answer=answer,
         lower=answer.lower(),
         upper=answer.upper(),
-        unknown_name=words["ask"].replace("y", "z"),
+        unknown_name=ask.replace("y", "z"),
         tabbed=answer.replace(" ", "\t"),
         prompt=TEXT_FORMS[form].write_prompt(PROBLEM),
-        all_answers=words["gap"].join(f"{words['ask']}e{index}" for index in range(11)),
+        all_answers=words["gap"].join(f"{ask}e{index}" for index in range(11)),
         million="hm " * 333_333,
         ones="1" * 1_000_000,
         many_answers=words["gap"].join([answer] * 80_000),
@@ -124,12 +147,6 @@ def fill(template: str, form: str) -> str:
 @pytest.mark.parametrize("template", REWARDED.values(), ids=REWARDED)
 def test_right_answer_line_is_rewarded(template, form) -> None:
     assert verify_completion(fill(template, form), PROBLEM, TEXT_FORMS[form]) == 1.0
-
-
-@pytest.mark.parametrize(("form", "reward"), [("symbolic", 0.0), ("sentences", 1.0)])
-def test_prompt_echo_counts_where_it_holds_the_answer_word(form, reward) -> None:
-    """A symbolic prompt has the word A, so that after its echo the answer line is no longer the only one."""
-    assert verify_completion(fill("{prompt}{gap}{answer}", form), PROBLEM, TEXT_FORMS[form]) == reward
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -156,34 +173,43 @@ def test_all_true_traces_are_rewarded(text, strategy, problem) -> None:
     assert verify_completion(completion, problem, text) == 1.0
 
 
-def write_answer(text, name: str, symbol: str) -> str:
-    return f"A {name} {symbol}" if text is TEXT_FORMS["symbolic"] else f"Answer: {name} = {symbol}"
+def write_answer(text, start: str, end: str) -> str:
+    return f"A x {start} y {end}" if text is TEXT_FORMS["symbolic"] else f"Answer: x = {start}, y = {end}"
+
+
+def write_right_answers(text, problem) -> list[str]:
+    """Return all answer lines that are right: any symbol of the field at the given end."""
+    value = problem.end if problem.kind == "evaluation" else problem.start
+    right = f"e{problem.field.elements.index(value)}"
+    pairs = [(f"e{index}", right) for index in range(problem.field.order)]
+    return [write_answer(text, *(pair if problem.kind == "evaluation" else pair[::-1])) for pair in pairs]
 
 
 @each_text
 @given(problem=problems(), data=st.data())
 def test_rewarded_if_and_only_if_the_one_answer_line_is_last_and_right(text, problem, data) -> None:
-    """Completions put together from right and wrong answer lines, traces and rubbish."""
-    name = "y" if problem.kind == "evaluation" else "x"
-    value = problem.end if name == "y" else problem.start
-    right = write_answer(text, name, f"e{problem.field.elements.index(value)}")
-    answers = [write_answer(text, n, f"e{index}") for n in "xy" for index in range(problem.field.order)]
-    trace = text.write_completion(STRATEGIES["forward"](problem), problem.field)
-    rubbish = [trace.removesuffix(right).strip(), "hm", "", "e1", "answer", "a y e1", "x"]
-    pieces = data.draw(st.lists(st.just(right) | st.sampled_from(rubbish) | st.sampled_from(answers), max_size=4))
-    completion = (" " if text is TEXT_FORMS["symbolic"] else "\n").join(pieces)
-    expected = pieces[-1:] == [right] and sum(piece in answers for piece in pieces) == 1
-    assert verify_completion(completion, problem, text) == float(expected)
+    """Completions put together from right, wrong and broken answer lines, traces and rubbish."""
+    gap, mark = (" ", "A") if text is TEXT_FORMS["symbolic"] else ("\n", "Answer:")
+    right = write_right_answers(text, problem)
+    symbols = st.sampled_from([f"e{index}" for index in range(problem.field.order)])
+    answers = st.builds(lambda start, end: write_answer(text, start, end), symbols, symbols)
+    swapped = answers.map(lambda line: line.translate(str.maketrans("xy", "yx")))
+    halves = answers.map(lambda line: line[: line.rindex("y")].rstrip(", "))
+    body = text.write_completion(STRATEGIES["forward"](problem), problem.field).split(f"{gap}{mark}")[0]
+    rubbish = st.sampled_from([body, "hm", "", "e1", "answer", "a x e1 y e1", "x"])
+    pieces = data.draw(st.lists(st.sampled_from(right) | rubbish | answers | swapped | halves, max_size=4))
+    expected = bool(pieces) and pieces[-1] in right and sum(piece.startswith(mark) for piece in pieces) == 1
+    assert verify_completion(gap.join(pieces), problem, text) == float(expected)
 
 
 @each_text
 @given(problem=problems(), data=st.data())
 def test_edited_traces_are_rewarded_only_with_their_answer_line_whole(text, problem, data) -> None:
-    true = text.write_completion(STRATEGIES["backward"](problem), problem.field)
-    right = re.search(r"(A|Answer:) [xy] .*$", true)[0]
-    completion = data.draw(mutations(true))
+    completion = data.draw(mutations(text.write_completion(STRATEGIES["backward"](problem), problem.field)))
     if text is TEXT_FORMS["symbolic"]:
-        expected = completion.split(" ")[-3:] == right.split(" ") and completion.split(" ").count("A") == 1
+        words = completion.split(" ")
+        last, answers = " ".join(words[-5:]), words.count("A")
     else:
-        expected = completion.split("\n")[-1] == right and completion.count("Answer:") == 1
+        last, answers = completion.split("\n")[-1], completion.count("Answer:")
+    expected = last in write_right_answers(text, problem) and answers == 1
     assert verify_completion(completion, problem, text) == float(expected)

@@ -40,7 +40,7 @@ def test_rows_that_end_leave_the_others_unchanged():
 def test_completions_are_in_prompt_order_whatever_the_batch_size():
     model, tokenizer = make_model(2)
     whole = sample(model, tokenizer, PROMPTS, completions_per_prompt=2)
-    assert sample(model, tokenizer, PROMPTS, completions_per_prompt=2, rows_per_batch=2) == whole
+    assert sample(model, tokenizer, PROMPTS, completions_per_prompt=2, completions_per_batch=2) == whole
     assert whole[::2] == whole[1::2] == sample(model, tokenizer, PROMPTS)
 
 

@@ -17,14 +17,14 @@ UNDOES = {"+": "-", "*": "/"}
 
 
 def split_words(completion: str) -> tuple[list[str], list[list[str]], list[str]]:
-    """Return [name, value], [[label, sign, operand, result], ...], [name, value] of a completion in either form.
+    """Return [name, value], [[label, sign, operand, result], ...], ["x", value, "y", value] of a completion.
 
     In sentences, each step's left operand must be the value written last.
     """
     if "\n" not in completion:
         words = completion.split(" ")
-        assert words[-3] == "A"
-        return words[:2], [words[place : place + 4] for place in range(2, len(words) - 3, 4)], words[-2:]
+        assert words[-5] == "A"
+        return words[:2], [words[place : place + 4] for place in range(2, len(words) - 5, 4)], words[-4:]
     first, *middle, last = completion.split("\n")
     name, value = first.split(" = ")
     steps, current = [], value
@@ -34,7 +34,7 @@ def split_words(completion: str) -> tuple[list[str], list[list[str]], list[str]]
         steps.append([f"L{label[:-1]}", sign, operand, result])
         current = result
     assert last.startswith("Answer: ")
-    return [name, value], steps, last.removeprefix("Answer: ").split(" = ")
+    return [name, value], steps, re.split(" = |, ", last.removeprefix("Answer: "))
 
 
 def write(problem, strategy, text) -> str:
@@ -64,8 +64,7 @@ def test_traces_are_right(text, strategy, problem) -> None:
     assert opening[0] == names[0]
     known = {names[0]: first, names[1]: value}
     assert known["x"] == problem.start
-    asked = "y" if problem.kind == "evaluation" else "x"
-    assert (answer[0], elements[answer[1]]) == (asked, known[asked])
+    assert (answer[::2], [elements[symbol] for symbol in answer[1::2]]) == (["x", "y"], [known["x"], known["y"]])
 
 
 @each_text
@@ -124,11 +123,11 @@ def wrong_result(data, trace, order):
 
 
 def wrong_result_followed_on(data, trace, order):
-    """All later steps are consistent with the wrong result, and so is the answer where it comes last."""
+    """All later steps are consistent with the wrong result, and so is the answer."""
     corrupted, place, failure = wrong_result(data, trace, order)
     corrupted, value = follow_on(corrupted, place, order)
-    name, answer = trace.answer
-    return dataclasses.replace(corrupted, answer=(name, value if name != trace.opening[0] else answer)), place, failure
+    name, opening = trace.opening
+    return dataclasses.replace(corrupted, answer=(opening, value) if name == "x" else (value, opening)), place, failure
 
 
 def wrong_label(data, trace, order):
@@ -168,15 +167,19 @@ def stopped_early(data, trace, order):
     return dataclasses.replace(trace, steps=trace.steps[:kept]), kept + 1, "stopped_early"
 
 
-def wrong_answer_value(data, trace, order):
-    name, value = trace.answer
-    return dataclasses.replace(trace, answer=(name, other(data, value, order))), len(trace.steps) + 1, "wrong_answer"
+def wrong_x_in_answer(data, trace, order):
+    start, end = trace.answer
+    return dataclasses.replace(trace, answer=(other(data, start, order), end)), len(trace.steps) + 1, "wrong_answer"
 
 
-def wrong_answer_name(data, trace, order):
-    name, value = trace.answer
-    answer = ("x" if name == "y" else "y", value)
-    return dataclasses.replace(trace, answer=answer), len(trace.steps) + 1, "wrong_answer"
+def wrong_y_in_answer(data, trace, order):
+    start, end = trace.answer
+    return dataclasses.replace(trace, answer=(start, other(data, end, order))), len(trace.steps) + 1, "wrong_answer"
+
+
+def swapped_values_in_answer(data, trace, order):
+    assume(trace.answer[0] != trace.answer[1])
+    return dataclasses.replace(trace, answer=trace.answer[::-1]), len(trace.steps) + 1, "wrong_answer"
 
 
 def extra_step(data, trace, order):
@@ -196,8 +199,9 @@ CORRUPTIONS = [
     swapped_steps,
     left_out_step,
     stopped_early,
-    wrong_answer_value,
-    wrong_answer_name,
+    wrong_x_in_answer,
+    wrong_y_in_answer,
+    swapped_values_in_answer,
     extra_step,
 ]
 
@@ -215,8 +219,20 @@ def test_corruption_is_found_where_it_was_made(corrupt, problem, form, strategy,
     reading = read_completion(text.write_completion(trace, problem.field), problem, text)
     assert reading.strategy == strategy
     assert (reading.first_wrong_step, reading.failure) == (place, failure)
-    right = ("y", problem.end) if problem.kind == "evaluation" else ("x", problem.start)
-    assert (reading.answer, reading.correct) == (trace.answer[1], trace.answer == right)
+    asked, right = (1, problem.end) if problem.kind == "evaluation" else (0, problem.start)
+    assert (reading.answer, reading.correct) == (trace.answer[asked], trace.answer[asked] == right)
+
+
+@each_text
+@each_strategy
+@given(problem=problems(), data=st.data())
+def test_wrong_given_end_in_answer_is_correct_but_not_right_throughout(text, strategy, problem, data) -> None:
+    trace = STRATEGIES[strategy](problem)
+    corrupt = wrong_x_in_answer if problem.kind == "evaluation" else wrong_y_in_answer
+    corrupted, _, _ = corrupt(data, trace, problem.field.order)
+    reading = read_completion(text.write_completion(corrupted, problem.field), problem, text)
+    assert (reading.strategy, reading.answer, reading.correct) == (strategy, problem.answer, True)
+    assert (reading.first_wrong_step, reading.failure) == (problem.steps + 1, "wrong_answer")
 
 
 @each_strategy
@@ -239,7 +255,7 @@ def test_truncation_is_no_answer(text, strategy, problem, data) -> None:
     words = completion[: data.draw(st.sampled_from([match.start() for match in re.finditer(r"\s", completion)]))]
     opening, step = (2, 4) if text is SYMBOLIC else (3, 7)
     written = len(words.split())
-    whole_steps = (written - opening) // step
+    whole_steps = min((written - opening) // step, problem.steps)
     reading = read_completion(words, problem, text)
     assert (reading.answer, reading.correct, reading.failure) == (None, False, "no_answer")
     assert reading.first_wrong_step == (0 if written < opening else whole_steps + 1)
@@ -254,7 +270,7 @@ def test_unreadable_step_is_a_lost_place(text, strategy, rubbish, problem, data)
     """Rubbish anywhere between the opening and the answer line loses the place there, not the answer."""
     gap = " " if text is SYMBOLIC else "\n"
     completion = write(problem, strategy, text)
-    opening, step, answer = (2, 4, 3) if text is SYMBOLIC else (1, 1, 1)
+    opening, step, answer = (2, 4, 5) if text is SYMBOLIC else (1, 1, 1)
     parts = completion.split(gap)
     whole_steps = data.draw(st.integers(0, problem.steps))
     place = opening + step * whole_steps
@@ -287,7 +303,7 @@ def test_arbitrary_text_shows_no_strategy(text, problem, completion) -> None:
 @each_text
 @given(problem=problems())
 def test_answer_line_alone_is_right_without_a_strategy(text, problem) -> None:
-    alone = re.search(r"(A|Answer:) [xy] .*", write(problem, "forward", text))[0]
+    alone = re.search(r"(A|Answer:) x .*", write(problem, "forward", text))[0]
     reading = read_completion(alone, problem, text)
     assert (reading.strategy, reading.correct) == ("none", True)
     assert (reading.first_wrong_step, reading.failure) == (0, "wrong_opening")

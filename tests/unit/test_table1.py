@@ -26,7 +26,8 @@ def scores():
 
 def test_cells_are_the_last_checkpoints(scores):
     table = table1.compute(scores)
-    assert list(table.columns) == ["model", "training", "kind", "accuracy", "low", "high", "seeds", "paper"]
+    columns = ["model", "training", "kind", "accuracy", "low", "high", "seeds", "worst_seed", "best_seed", "paper"]
+    assert list(table.columns) == columns
     order = product(("B", "F", "FB"), ("sft", "rl_2_5", "rl_6_9"), ("all", "inversion", "evaluation"))
     assert list(table[["model", "training", "kind"]].itertuples(index=False, name=None)) == list(order)
     expected = {"sft": [0.375, 0.25, 0.5], "rl_2_5": [0.875, 1.0, 0.75], "rl_6_9": [0.875, 1.0, 0.75]}
@@ -53,6 +54,16 @@ def test_markdown_has_nine_rows_in_percent(scores):
     assert cells[:2] == ["B, SFT", "1"]
     assert cells[4:6] == [f"25.0 [{low:.1f}, {high:.1f}]", "38.9"]
     assert lines[-1].startswith("| FB, RL 6-9 |")
+
+
+def test_several_seeds_are_pooled_and_their_range_is_shown(scores):
+    worse = make_scores(lambda run, step, kind, length: 0.0, runs=RUNS).assign(seed=1)
+    table = table1.compute(pd.concat([scores, worse]))
+    assert (table["seeds"] == 2).all()
+    first = table.iloc[0]
+    assert (first["accuracy"], first["worst_seed"], first["best_seed"]) == pytest.approx((0.375 / 2, 0.0, 0.375))
+    low, high = (100 * bound for bound in wilson_interval(0.375 / 2, 320))
+    assert f"| 18.8 [{low:.1f}, {high:.1f}]<br>0.0 to 37.5 |" in table1.format_markdown(table)
 
 
 def test_missing_cell_is_named(scores):

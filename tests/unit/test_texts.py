@@ -20,15 +20,15 @@ def test_written_forms_are_pinned() -> None:
     """The texts of one problem to the letter: a change of form is a change of every model."""
     symbolic, sentences = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
     forward, backward = (write(PROBLEM) for write in STRATEGIES.values())
-    assert symbolic.write_prompt(PROBLEM) == "x e2 L7 + e5 L8 * e9 y ? A y :"
-    assert symbolic.write_completion(forward, GF11) == "x e2 L7 + e5 e6 L8 * e9 e0 A y e0"
-    assert symbolic.write_completion(backward, GF11) == "y e0 L8 / e9 e6 L7 - e5 e2 A y e0"
+    assert symbolic.write_prompt(PROBLEM) == "x e2 L7 + e5 L8 * e9 y ? :"
+    assert symbolic.write_completion(forward, GF11) == "x e2 L7 + e5 e6 L8 * e9 e0 A x e2 y e0"
+    assert symbolic.write_completion(backward, GF11) == "y e0 L8 / e9 e6 L7 - e5 e2 A x e2 y e0"
     assert sentences.write_prompt(PROBLEM) == (
         "We calculate in the finite field with 11 elements, written e0 to e10.\n"
         "Start: x = e2.\nStep 7: add e5.\nStep 8: multiply by e9.\nEnd: y is not known.\nWhat is y?"
     )
     assert sentences.write_completion(backward, GF11) == (
-        "y = e0\nStep 8: e0 / e9 = e6\nStep 7: e6 - e5 = e2\nAnswer: y = e0"
+        "y = e0\nStep 8: e0 / e9 = e6\nStep 7: e6 - e5 = e2\nAnswer: x = e2, y = e0"
     )
 
 
@@ -105,23 +105,23 @@ def test_mutated_prompts_are_read_exactly_or_refused(text, problem, data) -> Non
 
 MALFORMED = {
     "symbolic": {
-        "asks for what it gives": "x e2 L7 + e5 y ? A x :",
-        "no question": "x e2 L7 + e5 y ? :",
-        "no steps": "x e2 y ? A y :",
-        "both ends": "x e2 L7 + e5 y e6 A x :",
-        "no end": "x ? L7 + e5 y ? A y :",
-        "multiplies by zero": "x ? L7 * e3 y e2 A x :",
-        "symbol beyond the field": "x e2 L7 + e11 y ? A y :",
-        "leading zero": "x e02 L7 + e5 y ? A y :",
-        "labels do not follow": "x e2 L7 + e5 L3 * e9 y ? A y :",
-        "label with a leading zero": "x e2 L07 + e5 y ? A y :",
-        "label in other digits": "x e2 L٧ + e5 y ? A y :",
-        "short map": "M e0 3 e1 1 x e1 L7 + e5 y ? A y :",
-        "map with a repeat": "M e0 1 e1 1 e2 2 e3 3 e4 4 x e0 L7 + e2 y ? A y :",
-        "map out of order": "M e1 1 e0 0 e2 2 e3 3 e4 4 x e1 L7 + e2 y ? A y :",
-        "map beyond the field": "M e0 0 e1 1 e2 2 e3 3 e4 9 x e4 L7 + e2 y ? A y :",
-        "trailing space": "x e2 L7 + e5 y ? A y : ",
-        "trailing newline": "x e2 L7 + e5 y ? A y :\n",
+        "a question": "x e2 L7 + e5 y ? A y :",
+        "no colon": "x e2 L7 + e5 y ?",
+        "no steps": "x e2 y ? :",
+        "both ends": "x e2 L7 + e5 y e6 :",
+        "no end": "x ? L7 + e5 y ? :",
+        "multiplies by zero": "x ? L7 * e3 y e2 :",
+        "symbol beyond the field": "x e2 L7 + e11 y ? :",
+        "leading zero": "x e02 L7 + e5 y ? :",
+        "labels do not follow": "x e2 L7 + e5 L3 * e9 y ? :",
+        "label with a leading zero": "x e2 L07 + e5 y ? :",
+        "label in other digits": "x e2 L٧ + e5 y ? :",
+        "short map": "M e0 3 e1 1 x e1 L7 + e5 y ? :",
+        "map with a repeat": "M e0 1 e1 1 e2 2 e3 3 e4 4 x e0 L7 + e2 y ? :",
+        "map out of order": "M e1 1 e0 0 e2 2 e3 3 e4 4 x e1 L7 + e2 y ? :",
+        "map beyond the field": "M e0 0 e1 1 e2 2 e3 3 e4 9 x e4 L7 + e2 y ? :",
+        "trailing space": "x e2 L7 + e5 y ? : ",
+        "trailing newline": "x e2 L7 + e5 y ? :\n",
     },
     "sentences": {
         "no steps": "Start: x = e2.\nEnd: y is not known.\nWhat is y?",
@@ -163,11 +163,35 @@ def test_prompt_without_its_map_is_refused(text) -> None:
 @each_text
 @given(field=fields(), completion=st.text())
 @example(field=GF11, completion="")
-@example(field=GF11, completion="A y")
-@example(field=GF11, completion="Answer: y =")
+@example(field=GF11, completion="A x e1 y")
+@example(field=GF11, completion="Answer: x = e1, y =")
 def test_arbitrary_completions_never_raise(text, field, completion) -> None:
     trace = text.read_completion(completion, field)
     assert (trace.opening, trace.steps, trace.answer) == (None, (), None)
+
+
+NOT_ANSWERS = {
+    "symbolic": ["A y e1 x e3", "A y e1", "A x e3", "A x e3 x e1", "A y e3 y e1", "A e3 e1", "A x e3 y e1 y e1"],
+    "sentences": [
+        "Answer: y = e1, x = e3",
+        "Answer: y = e1",
+        "Answer: x = e3",
+        "Answer: x = e3, x = e1",
+        "Answer: y = e3, y = e1",
+        "Answer: x = e3 y = e1",
+        "Answer: x = e3\ny = e1",
+    ],
+}
+
+
+@pytest.mark.parametrize(("form", "line"), [(form, line) for form, lines in NOT_ANSWERS.items() for line in lines])
+def test_answer_line_has_both_ends_in_order(form, line) -> None:
+    text = TEXT_FORMS[form]
+    trace = STRATEGIES["forward"](PROBLEM)
+    whole = text.write_completion(trace, GF11)
+    body = whole[: whole.index("A")]
+    read = text.read_completion(body + line, GF11)
+    assert (read.answer, read.readable, len(read.steps)) == (None, False, 2)
 
 
 @each_text

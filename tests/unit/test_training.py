@@ -18,6 +18,7 @@ from tiny_models import (
     save_model,
 )
 from transformers import TrainerCallback
+from trl import GRPOTrainer
 
 from selectimprove import grpo, pretrain, sft, training
 from selectimprove.data import read_rows
@@ -176,6 +177,44 @@ def test_rl_raises_its_reward_and_resumes_exactly(tmp_path, base, rl_data, rewar
     assert weights_equal(whole[-1], resumed[-1])
 
 
+class KeepGradients(TrainerCallback):
+    """Keeps the gradient of the first update."""
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+        self.gradients = {name: weight.grad.clone() for name, weight in model.named_parameters()}
+
+
+def test_shared_prompts_give_the_loss_and_gradient_of_the_stock_trainer(tmp_path, base, rl_data, rewarded_opening):
+    """On the same completions, of several lengths, some of them alone in having a reward, away from the reference."""
+    rows = read_rows(rl_data / "train.jsonl")
+    completions = [[3 + (7 * row + at * at) % 20 for at in range(2 + (5 * row) % 13)] for row in range(16)]
+    measured = []
+    for trainer_class in (GRPOTrainer, grpo.SharedPromptTrainer):
+
+        class WithCompletions(trainer_class):
+            def _generate_single_turn(self, *args, **kwargs):
+                return completions, None
+
+        spec = make_rl_spec(updates=1, checkpoint_every=1)
+        trainer = grpo.make_trainer(spec, base, rows, tmp_path / trainer_class.__name__, WithCompletions)
+        trainer.args.max_grad_norm = 1e6
+        with torch.no_grad():
+            for weight in trainer.model.parameters():
+                weight.mul_(1.1)
+        keeper = KeepGradients()
+        trainer.add_callback(keeper)
+        trainer.train()
+        measured.append((trainer.state.log_history[0], keeper.gradients))
+    (stock, stock_gradients), (shared, shared_gradients) = measured
+    assert stock["kl"] > 1e-3
+    for name in ("loss", "reward", "grad_norm"):
+        assert shared[name] == pytest.approx(stock[name], abs=1e-5, rel=1e-5), name
+    assert shared_gradients.keys() == stock_gradients.keys()
+    for name, gradient in stock_gradients.items():
+        assert gradient.abs().max() > 1e-4
+        torch.testing.assert_close(shared_gradients[name], gradient, atol=1e-5, rtol=1e-5)
+
+
 def test_lora_sft_is_merged_and_lora_rl_keeps_an_adapter(tmp_path, base, sft_data, rl_data, rewarded_opening):
     start = run_sft(tmp_path / "sft", base, sft_data, lora=LORA)
     assert not (start / "adapter_config.json").exists()
@@ -245,7 +284,7 @@ def test_weights_that_give_no_number_stop_training(tmp_path, base, sft_data):
 
 
 def test_evaluation_fills_every_column(tmp_path, base, rl_data):
-    suite = SuiteSpec("steps_2_3", "rl_2_3", completions_per_problem=2, temperature=0.7, max_completion_tokens=18)
+    suite = SuiteSpec("steps_2_3", "rl_2_3", completions_per_problem=2, temperature=0.7, max_completion_tokens=20)
     spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (2, 4), suite, "symbolic", seed=0)
     tables = []
     for name in ("one", "two"):

@@ -71,7 +71,7 @@ def make_sft_spec(**changes) -> SFTSpec:
 
 
 def make_rl_spec(**changes) -> RLSpec:
-    values = {"updates": 4, "prompts_per_step": 4, "completions_per_prompt": 4, "max_completion_tokens": 18}
+    values = {"updates": 4, "prompts_per_step": 4, "completions_per_prompt": 4, "max_completion_tokens": 20}
     values |= {"learning_rate": 1e-2, "lr_schedule": "constant", "beta": 0.05, "kl_bias_correction": False}
     values |= {"temperature": 0.7, "loss_type": "grpo", "micro_batches": 2, "lora": None, "checkpoint_every": 2}
     return RLSpec(run="FB_rl", start="FB", dataset="rl_2_3", model=MODEL, seed=0, **(values | changes))

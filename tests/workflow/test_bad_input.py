@@ -26,8 +26,8 @@ BAD_INPUTS = {
         "test: 8000 problems take 1000 evaluation problems of 2 steps, but over GF(11) only 440 distinct ones exist",
     ),
     "budget too short": (
-        {"rl": {"F_rl_6_9": {"max_completion_tokens": 41}}},
-        "rl.F_rl_6_9.max_completion_tokens: found 41, the longest trace of 9 steps takes at least 42 tokens",
+        {"rl": {"F_rl_6_9": {"max_completion_tokens": 43}}},
+        "rl.F_rl_6_9.max_completion_tokens: found 43, the longest trace of 9 steps takes at least 44 tokens",
     ),
     "too many prompts a step": (
         {"rl": {"F_rl_6_9": {"prompts_per_step": 2048}}},
