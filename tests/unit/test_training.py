@@ -99,6 +99,14 @@ def interrupt_once(monkeypatch, run):
     return run()
 
 
+class Termination(TrainerCallback):
+    """Does after step 3 what transformers does on SIGTERM: saves a checkpoint and ends training without an error."""
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 3:
+            control.should_save = control.should_training_stop = True
+
+
 def weights_equal(one, other):
     one, other = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
@@ -129,6 +137,18 @@ def test_pretraining_learns_and_resumes_exactly(tmp_path, monkeypatch):
     resumed = interrupt_once(monkeypatch, lambda: run_pretrain(tmp_path / "resumed", updates=40))
     assert weights_equal(whole, resumed)
     assert not (tmp_path / "resumed" / "resume").exists()
+
+
+def test_terminated_training_keeps_its_state_and_goes_on(tmp_path, monkeypatch):
+    whole = run_pretrain(tmp_path / "whole")
+    plain = training.run_trainer
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain, "run_trainer", lambda trainer: (trainer.add_callback(Termination), plain(trainer)))
+        with pytest.raises(RuntimeError, match="stopped at step 3 of 4"):
+            run_pretrain(tmp_path / "stopped")
+    assert not (tmp_path / "stopped" / "model").exists()
+    assert list((tmp_path / "stopped" / "resume").glob("*/checkpoint-3"))
+    assert weights_equal(whole, run_pretrain(tmp_path / "stopped"))
 
 
 def test_sft_learns_records_its_origin_and_resumes_exactly(tmp_path, base, sft_data, monkeypatch):

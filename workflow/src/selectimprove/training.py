@@ -148,7 +148,10 @@ class StopOnBadLoss(TrainerCallback):
 
 
 def run_trainer(trainer: Trainer) -> None:
-    """Train to the end, from the last trainer checkpoint if there is one."""
+    """Train to the end, from the last trainer checkpoint if there is one.
+
+    Raises RuntimeError if training stopped before its end: after SIGTERM, transformers saves a checkpoint and returns.
+    """
     if not sys.stderr.isatty():
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(ProgressLog())
@@ -159,6 +162,9 @@ def run_trainer(trainer: Trainer) -> None:
         logger.info("resuming from %s", last)
     with log_loop():
         trainer.train(resume_from_checkpoint=last)
+    if trainer.state.global_step < trainer.state.max_steps:
+        done = f"{trainer.state.global_step} of {trainer.state.max_steps}"
+        raise RuntimeError(f"training was stopped at step {done}; run again to go on from its last checkpoint")
 
 
 def write_metrics(trainer: Trainer, path: Path, names: dict[str, str]) -> None:
