@@ -62,6 +62,22 @@ def test_bad_input_is_one_clear_sentence(checkout, tmp_path, changes, sentence):
     assert "Job stats" not in process.stdout
 
 
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("evaluation/F_rl_6_8/seed0/steps_6_9.parquet", "'F_rl_6_8' is not declared under `rl` in the config; did you"),
+        ("evaluation/F/seed0/steps_1_9.parquet", "'steps_1_9' is not declared under `suites` in the config; did you"),
+        ("sft/FF/seed0/metrics.csv", "'FF' is not declared under `sft` in the config; did you mean 'F"),
+        ("figures/figure9.pdf", "'figure9' is not declared under `figures` in the config; did you mean 'figure"),
+        ("data/other/seed0/train.jsonl", "'other' is not declared under `datasets` in the config"),
+    ],
+)
+def test_target_that_is_not_declared_is_named(checkout, target, sentence):
+    process = run_snakemake(checkout, "--dry-run", f"results/tiny/{target}")
+    assert process.returncode != 0
+    assert sentence in process.stdout
+
+
 def test_results_folder_that_cannot_be_written(tmp_path):
     checkout = copy_workflow(tmp_path)
     (checkout / "results").write_text("a file where the folder should be")

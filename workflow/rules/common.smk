@@ -31,19 +31,20 @@ shell.prefix(f'export PYTHONPATH="{SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; {o
 RESULTS = f"results/{experiment.preset}"
 
 
+# Patterns, not lists of the declared names: Snakemake matches every file against them, and runs can be thousands.
 wildcard_constraints:
     seed=r"\d+",
-    dataset="|".join(experiment.datasets),
-    sft_run="|".join(experiment.sft_values),
-    rl_run="|".join(experiment.rl_values),
-    run="|".join([*experiment.sft_values, *experiment.rl_values]),
-    suite="|".join(experiment.suites),
-    figure="|".join(experiment.figures),
-    table="|".join(experiment.tables),
+    dataset=r"\w+",
+    sft_run=r"\w+",
+    rl_run=r"\w+",
+    run=r"\w+",
+    suite=r"\w+",
+    figure=r"\w+",
+    table=r"\w+",
 
 
 def find_checkpoints_folder(run, seed):
-    stage = "rl" if run in experiment.rl_values else "sft"
+    stage = "sft" if run in experiment.sft_values else "rl"
     return f"{RESULTS}/{stage}/{run}/seed{seed}/checkpoints"
 
 
@@ -88,5 +89,5 @@ def list_suite_data(wildcards):
 
 
 def list_figure_scores(name):
-    values = experiment.figures[name] if name in experiment.figures else experiment.tables[name]
+    values = experiment.tables[name] if name in experiment.tables else experiment.figures[name]
     return list_scores(experiment.list_figure_runs(values), values["suites"])

@@ -21,12 +21,11 @@ rule evaluate:
         spec=lambda wildcards: specs.dump_spec(
             experiment.make_evaluation_spec(wildcards.run, wildcards.suite, int(wildcards.seed))
         ),
-        test=lambda wildcards, input: input.data[0],
         script=f"{SCRIPTS}/evaluate.py",
     message:
         "Evaluation of {wildcards.run} on {wildcards.suite}, seed {wildcards.seed}"
     shell:
-        "python {params.script} --spec {params.spec:q} --checkpoints {input.checkpoints:q} --test {params.test:q} "
+        "python {params.script} --spec {params.spec:q} --checkpoints {input.checkpoints:q} --test {input.data[0]:q} "
         "--output {output:q} --threads {threads} > {log} 2>&1"
 
 

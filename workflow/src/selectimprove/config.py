@@ -141,6 +141,19 @@ def parse_steps(place: str, steps: str) -> tuple[int, int]:
     return lowest, highest
 
 
+class Entries(dict):
+    """Named entries of one section. Looking up a name that is not declared raises ConfigError."""
+
+    def __init__(self, section: str, entries: dict[str, Any]):
+        super().__init__(entries)
+        self.section = section
+
+    def __missing__(self, name: str):
+        close = difflib.get_close_matches(name, self, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"{name!r} is not declared under `{self.section}` in the config{hint}")
+
+
 @dataclass(frozen=True)
 class Experiment:
     """The checked configuration. Entries are merged with their defaults; runs are plain values until a seed is set."""
@@ -206,7 +219,7 @@ class Experiment:
 
     def make_figure_spec(self, name: str) -> FigureSpec:
         """Return the spec of a figure or table; its digest covers the specs of everything it is drawn from."""
-        values = self.figures[name] if name in self.figures else self.tables[name]
+        values = self.tables[name] if name in self.tables else self.figures[name]
         upstream: list[Any] = []
         for seed in self.seeds:
             if self.pretrains:
@@ -379,12 +392,12 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any]) -> Experimen
         field=field,
         model=model,
         pretrain_values=pretrain,
-        datasets=datasets,
-        sft_values=merged["sft"],
-        rl_values=merged["rl"],
-        suites={name: SuiteSpec(name=name, **values) for name, values in merged["suites"].items()},
-        figures=config["figures"],
-        tables=config["tables"],
+        datasets=Entries("datasets", datasets),
+        sft_values=Entries("sft", merged["sft"]),
+        rl_values=Entries("rl", merged["rl"]),
+        suites=Entries("suites", {name: SuiteSpec(name=name, **values) for name, values in merged["suites"].items()}),
+        figures=Entries("figures", config["figures"]),
+        tables=Entries("tables", config["tables"]),
     )
     for section in ("figures", "tables"):
         check_figures(section, config[section], Path(__file__).parent / section, experiment)
