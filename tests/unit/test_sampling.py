@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny_models import make_model
 
+from selectimprove import sampling
 from selectimprove.sampling import pick_tokens, sample_completions
 
 PROMPTS = [[3, 20, 30], [3, 21, 31, 12, 8], [4, 22], [5, 23, 33]]
@@ -42,6 +43,26 @@ def test_completions_are_in_prompt_order_whatever_the_batch_size():
     whole = sample(model, tokenizer, PROMPTS, completions_per_prompt=2)
     assert sample(model, tokenizer, PROMPTS, completions_per_prompt=2, completions_per_batch=2) == whole
     assert whole[::2] == whole[1::2] == sample(model, tokenizer, PROMPTS)
+
+
+def test_completions_of_a_row_do_not_see_each_other(monkeypatch):
+    """Completion i always takes the token of rank i, so that all differ; each is compared with the model on it alone."""
+    model, tokenizer = make_model(2)
+    width = 4
+
+    def pick_ranked(logits, temperature):
+        ranks = torch.arange(len(logits)) % width
+        return logits.argsort(-1, descending=True)[torch.arange(len(logits)), ranks]
+
+    monkeypatch.setattr(sampling, "pick_tokens", pick_ranked)
+    ours = sample(model, tokenizer, PROMPTS, completions_per_prompt=width, eos_token_id=-1, max_completion_tokens=6)
+    for index, completion in enumerate(ours):
+        expected = []
+        for _ in range(6):
+            logits = model(torch.tensor([PROMPTS[index // width] + expected])).logits[0, -1]
+            expected.append(int(logits.argsort(descending=True)[index % width]))
+        assert completion == expected
+    assert len(set(map(tuple, ours))) == len(ours)
 
 
 def test_first_tokens_follow_the_softmax_at_the_temperature():
