@@ -46,7 +46,7 @@ def test_completions_are_in_prompt_order_whatever_the_batch_size():
 
 
 def test_completions_of_a_row_do_not_see_each_other(monkeypatch):
-    """Completion i always takes the token of rank i, so that all differ; each is compared with the model on it alone."""
+    """Completion i always takes the token of rank i, so that all differ; each is compared with the model alone."""
     model, tokenizer = make_model(2)
     width = 4
 
