@@ -1,4 +1,5 @@
 # Read and check the configuration; where things lie. Nothing here imports torch.
+import itertools
 import sys
 from pathlib import Path
 
@@ -52,10 +53,10 @@ def find_data_folder(dataset, seed):
     return f"{RESULTS}/data/{dataset}/seed{seed}"
 
 
-def list_scores(runs, suites):
-    return expand(
-        f"{RESULTS}/evaluation/{{run}}/seed{{seed}}/{{suite}}.parquet", run=runs, seed=experiment.seeds, suite=suites
-    )
+def list_scores(evaluations):
+    return [
+        f"{RESULTS}/evaluation/{run}/seed{seed}/{suite}.parquet" for run, suite in evaluations for seed in experiment.seeds
+    ]
 
 
 def list_base_input(wildcards):
@@ -90,4 +91,4 @@ def list_suite_data(wildcards):
 
 def list_figure_scores(name):
     values = experiment.tables[name] if name in experiment.tables else experiment.figures[name]
-    return list_scores(experiment.list_figure_runs(values), values["suites"])
+    return list_scores(itertools.product(experiment.list_figure_runs(values), values["suites"]))

@@ -22,7 +22,5 @@ rule dataset:
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_data_spec(wildcards.dataset, int(wildcards.seed))),
         folder=lambda wildcards, output: str(Path(output.train).parent),
-    message:
-        "Data set {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python {input.script} --spec {params.spec:q} --folder {params.folder:q} > {log} 2>&1"

@@ -1,4 +1,4 @@
-# Completions of held-out problems, judged: one table a run and suite, and all of them in one.
+# Completions of held-out problems, judged: one table a run and suite that a figure takes, and all of them in one.
 
 
 rule evaluate:
@@ -21,18 +21,15 @@ rule evaluate:
         spec=lambda wildcards: specs.dump_spec(
             experiment.make_evaluation_spec(wildcards.run, wildcards.suite, int(wildcards.seed))
         ),
-        script=f"{SCRIPTS}/evaluate.py",
-    message:
-        "Evaluation of {wildcards.run} on {wildcards.suite}, seed {wildcards.seed}"
     shell:
-        "python {params.script} --spec {params.spec:q} --checkpoints {input.checkpoints:q} --test {input.data[0]:q} "
-        "--output {output:q} --threads {threads} > {log} 2>&1"
+        "python {SCRIPTS}/evaluate.py --spec {params.spec:q} --checkpoints {input.checkpoints:q} "
+        "--test {input.data[0]:q} --output {output:q} --threads {threads} > {log} 2>&1"
 
 
 rule scores:
     input:
         script=f"{SCRIPTS}/scores.py",
-        tables=list_scores([*experiment.sft_values, *experiment.rl_values], experiment.suites),
+        tables=list_scores(experiment.list_evaluations()),
     output:
         f"{RESULTS}/scores.parquet",
     log:
@@ -45,7 +42,5 @@ rule scores:
     resources:
         mem_mb=2000,
         runtime=10,
-    message:
-        "All scores in one table"
     shell:
         "python {input.script} --tables {input.tables:q} --output {output:q} > {log} 2>&1"

@@ -25,8 +25,6 @@ rule figure:
         runtime=10,
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.figure)),
-    message:
-        "{wildcards.figure}"
     shell:
         "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --pdf {output.pdf:q} "
         "--png {output.png:q} --sidecar {output.sidecar:q} > {log} 2>&1"
@@ -54,8 +52,6 @@ rule table:
         runtime=10,
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.table)),
-    message:
-        "{wildcards.table}"
     shell:
         "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --markdown {output.markdown:q} "
         "--csv {output.csv:q} --sidecar {output.sidecar:q} > {log} 2>&1"

@@ -18,9 +18,6 @@ rule pretrain:
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_pretrain_spec(int(wildcards.seed))),
         resume=f"{RESULTS}/resume/pretrain/seed{{seed}}",
-        script=f"{SCRIPTS}/pretrain.py",
-    message:
-        "Pretraining of the tiny base, seed {wildcards.seed}; progress in {log}"
     shell:
-        "python {params.script} --spec {params.spec:q} --checkpoint {output.checkpoint:q} --metrics {output.metrics:q} "
-        "--resume {params.resume:q} --threads {threads} > {log} 2>&1"
+        "python {SCRIPTS}/pretrain.py --spec {params.spec:q} --checkpoint {output.checkpoint:q} "
+        "--metrics {output.metrics:q} --resume {params.resume:q} --threads {threads} > {log} 2>&1"

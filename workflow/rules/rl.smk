@@ -22,10 +22,7 @@ rule rl:
         spec=lambda wildcards: specs.dump_spec(experiment.make_rl_spec(wildcards.rl_run, int(wildcards.seed))),
         start=find_start_checkpoint,
         resume=f"{RESULTS}/resume/rl/{{rl_run}}/seed{{seed}}",
-        script=f"{SCRIPTS}/rl.py",
-    message:
-        "RL of {wildcards.rl_run}, seed {wildcards.seed}; progress in {log}"
     shell:
-        "python {params.script} --spec {params.spec:q} --start {params.start:q} --train {input.data[0]:q} "
+        "python {SCRIPTS}/rl.py --spec {params.spec:q} --start {params.start:q} --train {input.data[0]:q} "
         "--checkpoints {output.checkpoints:q} --metrics {output.metrics:q} --resume {params.resume:q} "
         "--threads {threads} > {log} 2>&1"

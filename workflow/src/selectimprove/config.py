@@ -32,6 +32,7 @@ from selectimprove.specs import (
     SuiteSpec,
     build_spec,
     digest_specs,
+    list_kept_steps,
 )
 from selectimprove.texts import TEXT_FORMS, SymbolicText
 
@@ -197,7 +198,9 @@ class Experiment:
 
     def list_checkpoint_steps(self, run: str) -> list[int]:
         """Return the RL steps of the run's kept checkpoints; [0] for an SFT run."""
-        return self.make_rl_spec(run, self.seeds[0]).checkpoint_steps if run in self.rl_values else [0]
+        if run not in self.rl_values:
+            return [0]
+        return list_kept_steps(self.rl_values[run]["updates"], self.rl_values[run]["checkpoint_every"])
 
     def make_evaluation_spec(self, run: str, suite: str, seed: int) -> EvaluationSpec:
         lineage = self.find_lineage(run)
@@ -216,6 +219,14 @@ class Experiment:
         """Return the SFT runs that a figure's runs start from, then its runs."""
         roots = [self.find_lineage(run)[0] for run in values["runs"]]
         return list(dict.fromkeys([*roots, *values["runs"]]))
+
+    def list_evaluations(self) -> list[tuple[str, str]]:
+        """Return each (run, suite) that a figure or table takes."""
+        drawn = [*self.figures.values(), *self.tables.values()]
+        pairs = (
+            (run, suite) for values in drawn for run in self.list_figure_runs(values) for suite in values["suites"]
+        )
+        return list(dict.fromkeys(pairs))
 
     def make_figure_spec(self, name: str) -> FigureSpec:
         """Return the spec of a figure or table; its digest covers the specs of everything it is drawn from."""

@@ -6,6 +6,7 @@ edit that does not change results therefore retrains nothing.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -151,8 +152,8 @@ class RLSpec:
 
     @property
     def checkpoint_steps(self) -> list[int]:
-        """The RL steps after which a checkpoint is kept; the last step always is."""
-        return sorted({*range(self.checkpoint_every, self.updates + 1, self.checkpoint_every), self.updates})
+        """The RL steps after which a checkpoint is kept."""
+        return list_kept_steps(self.updates, self.checkpoint_every)
 
 
 @dataclass(frozen=True)
@@ -195,9 +196,14 @@ class FigureSpec:
     config_digest: str
 
 
+def list_kept_steps(updates: int, checkpoint_every: int) -> list[int]:
+    """Return the RL steps after which a run of `updates` steps keeps a checkpoint; the last step always is one."""
+    return sorted({*range(checkpoint_every, updates + 1, checkpoint_every), updates})
+
+
 def dump_spec(spec: Any) -> str:
     """Return the spec as canonical JSON."""
-    return json.dumps(dataclasses.asdict(spec), sort_keys=True)
+    return json.dumps(spec, default=vars, sort_keys=True)  # vars: the names and values of a nested spec
 
 
 def parse_spec(cls: type[Spec], text: str) -> Spec:
@@ -210,8 +216,14 @@ def build_spec(cls: type[Spec], values: dict[str, Any]) -> Spec:
 
     Raises TypeError on a missing or unknown name.
     """
-    hints = get_type_hints(cls)
+    hints = find_hints(cls)
     return cls(**{name: _convert(hints.get(name), value) for name, value in values.items()})
+
+
+@functools.cache
+def find_hints(cls: type) -> dict[str, Any]:
+    """Return the type of each name of a spec class."""
+    return get_type_hints(cls)
 
 
 def _convert(hint: Any, value: Any) -> Any:
