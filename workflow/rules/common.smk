@@ -55,7 +55,9 @@ def find_data_folder(dataset, seed):
 
 def list_scores(evaluations):
     return [
-        f"{RESULTS}/evaluation/{run}/seed{seed}/{suite}.parquet" for run, suite in evaluations for seed in experiment.seeds
+        f"{RESULTS}/evaluation/{run}/seed{seed}/{suite}.parquet"
+        for run, suite in evaluations
+        for seed in experiment.seeds
     ]
 
 
