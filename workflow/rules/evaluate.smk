@@ -21,8 +21,9 @@ rule evaluate:
         spec=lambda wildcards: specs.dump_spec(
             experiment.make_evaluation_spec(wildcards.run, wildcards.suite, int(wildcards.seed))
         ),
+        script=f"{SCRIPTS}/evaluate.py",
     shell:
-        "python {SCRIPTS}/evaluate.py --spec {params.spec:q} --checkpoints {input.checkpoints:q} "
+        "python {params.script} --spec {params.spec:q} --checkpoints {input.checkpoints:q} "
         "--test {input.data[0]:q} --output {output:q} --threads {threads} > {log} 2>&1"
 
 

@@ -18,6 +18,7 @@ rule pretrain:
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_pretrain_spec(int(wildcards.seed))),
         resume=f"{RESULTS}/resume/pretrain/seed{{seed}}",
+        script=f"{SCRIPTS}/pretrain.py",
     shell:
-        "python {SCRIPTS}/pretrain.py --spec {params.spec:q} --checkpoint {output.checkpoint:q} "
+        "python {params.script} --spec {params.spec:q} --checkpoint {output.checkpoint:q} "
         "--metrics {output.metrics:q} --resume {params.resume:q} --threads {threads} > {log} 2>&1"

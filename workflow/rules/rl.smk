@@ -22,7 +22,8 @@ rule rl:
         spec=lambda wildcards: specs.dump_spec(experiment.make_rl_spec(wildcards.rl_run, int(wildcards.seed))),
         start=find_start_checkpoint,
         resume=f"{RESULTS}/resume/rl/{{rl_run}}/seed{{seed}}",
+        script=f"{SCRIPTS}/rl.py",
     shell:
-        "python {SCRIPTS}/rl.py --spec {params.spec:q} --start {params.start:q} --train {input.data[0]:q} "
+        "python {params.script} --spec {params.spec:q} --start {params.start:q} --train {input.data[0]:q} "
         "--checkpoints {output.checkpoints:q} --metrics {output.metrics:q} --resume {params.resume:q} "
         "--threads {threads} > {log} 2>&1"

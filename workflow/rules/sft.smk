@@ -23,7 +23,8 @@ rule sft:
         base=lambda wildcards, input: input.base or experiment.model.source,
         data=lambda wildcards, input: str(Path(input.data[0]).parent),
         resume=f"{RESULTS}/resume/sft/{{sft_run}}/seed{{seed}}",
+        script=f"{SCRIPTS}/sft.py",
     shell:
-        "python {SCRIPTS}/sft.py --spec {params.spec:q} --base {params.base:q} --data {params.data:q} "
+        "python {params.script} --spec {params.spec:q} --base {params.base:q} --data {params.data:q} "
         "--checkpoints {output.checkpoints:q} --metrics {output.metrics:q} --resume {params.resume:q} "
         "--threads {threads} > {log} 2>&1"
