@@ -24,9 +24,17 @@ include: "workflow/rules/figures.smk"
 rule all:
     default_target: True
     input:
-        expand(f"{RESULTS}/figures/{{figure}}.pdf", figure=experiment.figures),
-        expand(f"{RESULTS}/tables/{{table}}.md", table=experiment.tables),
+        list_drawn(experiment.figures, experiment.tables),
         f"{RESULTS}/scores.parquet",
+
+
+for experiment_name, drawn in experiment.list_experiments().items():
+
+    rule:
+        name:
+            experiment_name
+        input:
+            list_drawn(**drawn),
 
 
 rule data:
@@ -36,3 +44,8 @@ rule data:
             dataset=experiment.datasets,
             seed=experiment.seeds,
         ),
+
+
+rule list_runs:
+    run:
+        print(runs.format_runs(runs.list_runs(experiment, RESULTS)))

@@ -1,5 +1,4 @@
 # Read and check the configuration; where things lie. Nothing here imports torch.
-import itertools
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 SOURCE = Path(workflow.basedir) / "workflow" / "src"
 sys.path.insert(0, str(SOURCE))
 
-from selectimprove import specs
+from selectimprove import runs, specs
 from selectimprove.config import ConfigError, check_preset, check_space, load_experiment
 
 WORKFLOW = "workflow"
@@ -35,6 +34,7 @@ RESULTS = f"results/{experiment.preset}"
 # Patterns, not lists of the declared names: Snakemake matches every file against them, and runs can be thousands.
 wildcard_constraints:
     seed=r"\d+",
+    field=r"\w+",
     dataset=r"\w+",
     sft_run=r"\w+",
     rl_run=r"\w+",
@@ -63,7 +63,7 @@ def list_scores(evaluations):
 
 def list_base_input(wildcards):
     if experiment.pretrains:
-        return [f"{RESULTS}/pretrain/seed{wildcards.seed}/checkpoint"]
+        return [f"{RESULTS}/pretrain/{experiment.find_field(wildcards.sft_run)}/seed{wildcards.seed}/checkpoint"]
     return [experiment.model.source] if Path(experiment.model.source).is_dir() else []
 
 
@@ -92,5 +92,13 @@ def list_suite_data(wildcards):
 
 
 def list_figure_scores(name):
-    values = experiment.tables[name] if name in experiment.tables else experiment.figures[name]
-    return list_scores(itertools.product(experiment.list_figure_runs(values), values["suites"]))
+    return list_scores(experiment.list_figure_evaluations(experiment.find_figure(name)))
+
+
+def list_figure_metrics(name):
+    roots = dict.fromkeys(experiment.find_lineage(run)[0] for run in experiment.find_figure(name)["runs"])
+    return [f"{RESULTS}/sft/{run}/seed{seed}/metrics.csv" for run in roots for seed in experiment.seeds]
+
+
+def list_drawn(figures, tables):
+    return [*(f"{RESULTS}/figures/{name}.pdf" for name in figures), *(f"{RESULTS}/tables/{name}.md" for name in tables)]

@@ -6,8 +6,9 @@ SHARED_MODULES = [f"{MODULES}/{name}.py" for name in ("rendering", "scores", "an
 rule figure:
     input:
         scores=lambda wildcards: list_figure_scores(wildcards.figure),
+        metrics=lambda wildcards: list_figure_metrics(wildcards.figure),
         script=f"{SCRIPTS}/figure.py",
-        module=f"{MODULES}/figures/{{figure}}.py",
+        module=lambda wildcards: f"{MODULES}/figures/{experiment.find_figure(wildcards.figure)['module']}.py",
         shared=[*SHARED_MODULES, f"{MODULES}/figures/_style.py"],
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
@@ -26,16 +27,17 @@ rule figure:
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.figure)),
     shell:
-        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --pdf {output.pdf:q} "
+        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} --pdf {output.pdf:q} "
         "--png {output.png:q} --sidecar {output.sidecar:q} > {log} 2>&1"
 
 
 rule table:
     input:
         scores=lambda wildcards: list_figure_scores(wildcards.table),
+        metrics=lambda wildcards: list_figure_metrics(wildcards.table),
         script=f"{SCRIPTS}/table.py",
-        module=f"{MODULES}/tables/{{table}}.py",
-        shared=SHARED_MODULES,
+        module=lambda wildcards: f"{MODULES}/tables/{experiment.find_figure(wildcards.table)['module']}.py",
+        shared=[*SHARED_MODULES, f"{MODULES}/tables/_accuracy.py"],
     output:
         markdown=f"{RESULTS}/tables/{{table}}.md",
         csv=f"{RESULTS}/tables/{{table}}.csv",
@@ -53,5 +55,5 @@ rule table:
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.table)),
     shell:
-        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --markdown {output.markdown:q} "
+        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} --markdown {output.markdown:q} "
         "--csv {output.csv:q} --sidecar {output.sidecar:q} > {log} 2>&1"

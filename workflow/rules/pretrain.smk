@@ -1,14 +1,14 @@
-# The tiny base model (model.source: scratch).
+# The tiny base model of each field (model.source: scratch).
 
 
 rule pretrain:
     output:
-        checkpoint=directory(f"{RESULTS}/pretrain/seed{{seed}}/checkpoint"),
-        metrics=f"{RESULTS}/pretrain/seed{{seed}}/metrics.csv",
+        checkpoint=directory(f"{RESULTS}/pretrain/{{field}}/seed{{seed}}/checkpoint"),
+        metrics=f"{RESULTS}/pretrain/{{field}}/seed{{seed}}/metrics.csv",
     log:
-        f"{RESULTS}/logs/pretrain/seed{{seed}}.log",
+        f"{RESULTS}/logs/pretrain/{{field}}_seed{{seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/pretrain/seed{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/pretrain/{{field}}_seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
     threads: experiment.pretrain_values["threads"]
@@ -16,8 +16,8 @@ rule pretrain:
         mem_mb=3000,
         runtime=60,
     params:
-        spec=lambda wildcards: specs.dump_spec(experiment.make_pretrain_spec(int(wildcards.seed))),
-        resume=f"{RESULTS}/resume/pretrain/seed{{seed}}",
+        spec=lambda wildcards: specs.dump_spec(experiment.make_pretrain_spec(wildcards.field, int(wildcards.seed))),
+        resume=f"{RESULTS}/resume/pretrain/{{field}}/seed{{seed}}",
         script=f"{SCRIPTS}/pretrain.py",
     shell:
         "python {params.script} --spec {params.spec:q} --checkpoint {output.checkpoint:q} "

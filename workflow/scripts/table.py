@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--sidecar", required=True, type=Path, help="JSON record of what it was computed from")
     arguments = parser.parse_args()
     spec = parse_spec(FigureSpec, arguments.spec)
-    render_table(spec, arguments.scores, arguments.markdown, arguments.csv, arguments.sidecar)
+    render_table(spec, arguments.scores, arguments.metrics, arguments.markdown, arguments.csv, arguments.sidecar)
 
 
 if __name__ == "__main__":

@@ -61,8 +61,17 @@ def summarize_accuracy(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return summary[[*by, "accuracy", "low", "high", "problems", "seeds"]]
 
 
+def summarize_share(scores: pd.DataFrame, by: list[str], which: pd.Series) -> pd.DataFrame:
+    """Return the share of each group's completions that are marked in `which`: the columns `by`, share, low, high.
+
+    As summarize_accuracy, which does the work, but of any yes or no about a completion.
+    """
+    summary = summarize_accuracy(scores.assign(correct=which), by)
+    return summary.rename(columns={"accuracy": "share"})[[*by, "share", "low", "high"]]
+
+
 def select_curves(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of each RL run's curve, with a column `curve`: its SFT run's name, or its own if they share one.
+    """Return the rows of each RL run's curve, with a column `curve`: its model, or its name if models are shared.
 
     The scores of the SFT model are step 0 of each curve that starts from it; a curve that continues another RL run
     ("+" in its training) has no step 0.
@@ -73,14 +82,19 @@ def select_curves(scores: pd.DataFrame) -> pd.DataFrame:
     idle = sorted(set(scores["sft_run"]) - set(trained["sft_run"]))
     if trained.empty or idle:
         raise ValueError("there are no scores of an RL run" + (f" that starts from {idle[0]}" if idle else ""))
-    runs_from = trained.groupby("sft_run")["run"].nunique()
+    runs_of = trained.groupby("model")["run"].nunique()
     parts = []
-    for (run, sft_run, training), rows in trained.groupby(["run", "sft_run", "training"], sort=False):
-        curve = sft_run if runs_from[sft_run] == 1 else run
+    for (run, model, sft_run, training), rows in trained.groupby(["run", "model", "sft_run", "training"], sort=False):
+        curve = model if runs_of[model] == 1 else run
         if "+" not in training:
             parts.append(_select_start(scores, sft_run, rows).assign(curve=curve))
         parts.append(rows.assign(curve=curve))
     return pd.concat(parts, ignore_index=True)
+
+
+def select_last(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the last checkpoint of each run."""
+    return scores[scores["checkpoint_step"] == scores.groupby("run")["checkpoint_step"].transform("max")]
 
 
 def _select_start(scores: pd.DataFrame, sft_run: str, rows: pd.DataFrame) -> pd.DataFrame:

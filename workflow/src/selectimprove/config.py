@@ -6,6 +6,7 @@ Every mistake is a ConfigError: one sentence that names the key, what was found 
 import copy
 import dataclasses
 import difflib
+import fnmatch
 import math
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any
 import jsonschema
 
 from selectimprove.field import LARGEST_ORDER, SMALLEST_ORDER, is_prime
+from selectimprove.grids import expand_grids
 from selectimprove.problems import check_capacity
 from selectimprove.specs import (
     SPLITS,
@@ -37,7 +39,9 @@ from selectimprove.specs import (
 from selectimprove.texts import TEXT_FORMS, SymbolicText
 
 DEFAULT_PRESET = "tiny"
-SECTIONS = ("datasets", "sft", "rl", "suites")
+SECTIONS = ("fields", "datasets", "sft", "rl", "suites")
+GRID_SECTIONS = ("datasets", "sft", "rl", "suites", "figures", "tables")
+DEFAULT_EXPERIMENT = "core"
 
 
 def is_integer(_: Any, value: Any) -> bool:
@@ -134,11 +138,11 @@ def merge_defaults(defaults: dict[str, Any], overrides: dict[str, Any]) -> dict[
     return merged
 
 
-def parse_steps(place: str, steps: str) -> tuple[int, int]:
+def parse_range(place: str, text: str) -> tuple[int, int]:
     """Return "2-5" as (2, 5)."""
-    lowest, highest = map(int, steps.split("-"))
+    lowest, highest = map(int, text.split("-"))
     if lowest > highest:
-        raise ConfigError(f"{place}: found {steps!r}, the lower number of steps must come first")
+        raise ConfigError(f"{place}: found {text!r}, the lower number must come first")
     return lowest, highest
 
 
@@ -161,7 +165,7 @@ class Experiment:
 
     preset: str
     seeds: tuple[int, ...]
-    field: FieldSpec
+    fields: dict[str, FieldSpec]
     model: ModelSpec
     pretrain_values: dict[str, Any]
     datasets: dict[str, DatasetSpec]
@@ -177,11 +181,11 @@ class Experiment:
         return self.model.source == "scratch"
 
     def make_data_spec(self, dataset: str, seed: int) -> DataSpec:
-        return DataSpec(self.datasets[dataset], self.field, self.model.text, seed)
+        return DataSpec(self.datasets[dataset], self.fields[self.datasets[dataset].field], self.model.text, seed)
 
-    def make_pretrain_spec(self, seed: int) -> PretrainSpec:
+    def make_pretrain_spec(self, field: str, seed: int) -> PretrainSpec:
         values = {key: value for key, value in self.pretrain_values.items() if key != "threads"}
-        return PretrainSpec(model=self.model, field=self.field, seed=seed, **values)
+        return PretrainSpec(model=self.model, field=self.fields[field], seed=seed, **values)
 
     def make_sft_spec(self, run: str, seed: int) -> SFTSpec:
         return build_spec(SFTSpec, {"run": run, "model": self.model, "seed": seed, **self.sft_values[run]})
@@ -195,6 +199,10 @@ class Experiment:
         while lineage[0] in self.rl_values:
             lineage.insert(0, self.rl_values[lineage[0]]["start"])
         return lineage
+
+    def find_field(self, run: str) -> str:
+        """Return the name of the field over which the run's problems are."""
+        return self.datasets[self.sft_values[self.find_lineage(run)[0]]["dataset"]].field
 
     def list_checkpoint_steps(self, run: str) -> list[int]:
         """Return the RL steps of the run's kept checkpoints; [0] for an SFT run."""
@@ -215,47 +223,94 @@ class Experiment:
             seed=seed,
         )
 
+    def find_figure(self, name: str) -> dict[str, Any]:
+        """Return the entry of a figure or table."""
+        return self.tables[name] if name in self.tables else self.figures[name]
+
     def list_figure_runs(self, values: dict[str, Any]) -> list[str]:
         """Return the SFT runs that a figure's runs start from, then its runs."""
         roots = [self.find_lineage(run)[0] for run in values["runs"]]
         return list(dict.fromkeys([*roots, *values["runs"]]))
 
+    def list_figure_evaluations(self, values: dict[str, Any]) -> list[tuple[str, str]]:
+        """Return each (run, suite) that a figure takes: a run is evaluated on the suites over its own field."""
+        return [
+            (run, suite)
+            for run in self.list_figure_runs(values)
+            for suite in values["suites"]
+            if self.find_field(run) == self.datasets[self.suites[suite].dataset].field
+        ]
+
     def list_evaluations(self) -> list[tuple[str, str]]:
-        """Return each (run, suite) that a figure or table takes."""
+        """Return each (run, suite) that any figure or table takes."""
         drawn = [*self.figures.values(), *self.tables.values()]
-        pairs = (
-            (run, suite) for values in drawn for run in self.list_figure_runs(values) for suite in values["suites"]
-        )
-        return list(dict.fromkeys(pairs))
+        return list(dict.fromkeys(pair for values in drawn for pair in self.list_figure_evaluations(values)))
+
+    def list_experiments(self) -> dict[str, dict[str, list[str]]]:
+        """Return the figures and tables of each experiment: {experiment: {"figures": names, "tables": names}}."""
+        experiments: dict[str, dict[str, list[str]]] = {}
+        for section, entries in (("figures", self.figures), ("tables", self.tables)):
+            for name, values in entries.items():
+                group = experiments.setdefault(values["experiment"], {"figures": [], "tables": []})
+                group[section].append(name)
+        return experiments
+
+    def describe_run(self, run: str) -> dict[str, Any]:
+        """Return the key settings of a run: columns that figures find beside its scores (see RUN_COLUMNS)."""
+        lineage = self.find_lineage(run)
+        sft = self.sft_values[lineage[0]]
+        rl = self.rl_values.get(run)
+        taught, trained = self.datasets[sft["dataset"]], self.datasets[(rl or sft)["dataset"]]
+        field = self.fields[taught.field]
+        forward_share = None if taught.strategies == "suited" else taught.strategies["forward"]
+        return {
+            "model": {0: "B", 1: "F", None: "suited"}.get(forward_share, "FB"),
+            "trained_steps": "-".join(map(str, trained.steps)),
+            "trained_parts": "-".join(map(str, trained.parts)),
+            "taught_parts": "-".join(map(str, taught.parts)),
+            "forward_share": forward_share,
+            "evaluation_share": trained.kinds["evaluation"],
+            "field_order": field.order,
+            "symbol_map": field.symbol_map,
+            "sft_learning_rate": sft["learning_rate"],
+            "learning_rate": rl and rl["learning_rate"],
+            "beta": rl and rl["beta"],
+            "completions_per_prompt": rl and rl["completions_per_prompt"],
+            "earlier_steps": sum(self.rl_values[ancestor]["updates"] for ancestor in lineage[1:-1]),
+        }
 
     def make_figure_spec(self, name: str) -> FigureSpec:
         """Return the spec of a figure or table; its digest covers the specs of everything it is drawn from."""
-        values = self.tables[name] if name in self.tables else self.figures[name]
+        values = self.find_figure(name)
+        evaluations = self.list_figure_evaluations(values)
         upstream: list[Any] = []
+        lineages = [self.find_lineage(end) for end in values["runs"]]
         for seed in self.seeds:
             if self.pretrains:
-                upstream.append(self.make_pretrain_spec(seed))
-            for run in dict.fromkeys(run for end in values["runs"] for run in self.find_lineage(end)):
+                fields = dict.fromkeys(self.find_field(run) for run in values["runs"])
+                upstream += [self.make_pretrain_spec(field, seed) for field in fields]
+            for run in dict.fromkeys(run for lineage in lineages for run in lineage):
                 make = self.make_rl_spec if run in self.rl_values else self.make_sft_spec
                 spec = make(run, seed)
                 upstream += [spec, self.make_data_spec(spec.dataset, seed)]
-                upstream += [self.make_evaluation_spec(run, suite, seed) for suite in values["suites"]]
-        for suite in values["suites"]:
-            upstream += [self.make_data_spec(self.suites[suite].dataset, seed) for seed in self.seeds]
+            for run, suite in evaluations:
+                evaluation = self.make_evaluation_spec(run, suite, seed)
+                upstream += [evaluation, self.make_data_spec(evaluation.suite.dataset, seed)]
         return FigureSpec(
             name=name,
-            runs=tuple(values["runs"]),
-            suites=tuple(values["suites"]),
+            module=values["module"],
+            evaluations=tuple(evaluations),
             seeds=self.seeds,
+            run_settings={run: self.describe_run(run) for run in self.list_figure_runs(values)},
             config_digest=digest_specs(*upstream),
         )
 
 
-def check_field(values: dict[str, Any]) -> FieldSpec:
+def check_field(name: str, values: dict[str, Any]) -> FieldSpec:
     order = values["order"]
     if not (is_prime(order) and SMALLEST_ORDER <= order <= LARGEST_ORDER):
         raise ConfigError(
-            f"field.order: found {order}, must be a prime number from {SMALLEST_ORDER} to {LARGEST_ORDER}"
+            f"fields.{name}.order: found {order}, must be a prime number from {SMALLEST_ORDER} to {LARGEST_ORDER}"
         )
     return FieldSpec(**values)
 
@@ -283,24 +338,31 @@ def check_model(values: dict[str, Any]) -> ModelSpec:
     return build_spec(ModelSpec, values)
 
 
-def check_datasets(entries: dict[str, dict], field: FieldSpec, text: str) -> dict[str, DatasetSpec]:
+def check_datasets(entries: dict[str, dict], fields: dict[str, FieldSpec], text: str) -> dict[str, DatasetSpec]:
     """Return the data set specs: shares sum to 1, labels suffice, and enough distinct problems exist."""
     specs = {}
     for name, values in entries.items():
         place = f"datasets.{name}"
-        steps = parse_steps(f"{place}.steps", values["steps"])
+        check_reference(f"{place}.field", values["field"], "field", fields)
+        steps, parts = (parse_range(f"{place}.{key}", values[key]) for key in ("steps", "parts"))
         pool = TEXT_FORMS[text].label_pool
-        if pool is not None and steps[1] > pool:
-            raise ConfigError(f"{place}.steps: found {values['steps']}, the text form has labels for {pool} steps")
+        if pool is not None and steps[1] * parts[1] > pool:
+            raise ConfigError(
+                f"{place}.steps: found {values['steps']} in {values['parts']} parts, "
+                f"the text form has labels for {pool} steps"
+            )
         for split in SPLITS:
             if split not in values["sizes"]:
                 raise ConfigError(f"{place}.sizes: the key {split!r} is missing")
+        strategies = values["strategies"]
+        if isinstance(strategies, str) and strategies != "suited":
+            raise ConfigError(f"{place}.strategies: found {strategies!r}, must be null, suited, or shares")
         for key in ("kinds", "strategies"):
-            if values[key] is not None and abs(sum(values[key].values()) - 1) > 1e-9:
+            if isinstance(values[key], dict) and abs(sum(values[key].values()) - 1) > 1e-9:
                 raise ConfigError(f"{place}.{key}: the shares {values[key]} sum to {sum(values[key].values())}, not 1")
-        specs[name] = DatasetSpec(name=name, **{**values, "steps": steps})
+        specs[name] = DatasetSpec(name=name, **{**values, "steps": steps, "parts": parts})
         try:
-            check_capacity(specs[name], field.order)
+            check_capacity(specs[name], fields[values["field"]].order)
         except ValueError as error:
             raise ConfigError(str(error)) from error
     return specs
@@ -325,14 +387,28 @@ def check_starts(rl: dict[str, dict], sft: dict[str, dict]) -> None:
             seen.append(start)
 
 
-def check_budget(place: str, budget: int, steps: tuple[int, int], text: str) -> None:
+def check_budget(place: str, budget: int, dataset: DatasetSpec, text: str) -> None:
     """Raise ConfigError if the token budget cannot hold the longest trace and its end-of-sequence token."""
-    needed = TEXT_FORMS[text].count_words(steps[1]) + 1
+    steps, parts = dataset.steps[1], dataset.parts[1]
+    needed = parts * TEXT_FORMS[text].count_words(steps) + 1
     if budget < needed:
+        longest = f"{steps} steps" if parts == 1 else f"{parts} parts of {steps} steps"
         raise ConfigError(
-            f"{place}.max_completion_tokens: found {budget}, the longest trace of {steps[1]} steps takes "
+            f"{place}.max_completion_tokens: found {budget}, the longest completion of {longest} takes "
             f"at least {needed} tokens"
         )
+
+
+def expand_sections(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with every grid expanded."""
+    expanded = dict(config)
+    for section in GRID_SECTIONS:
+        if isinstance(config.get(section), dict):
+            try:
+                expanded[section] = expand_grids(section, config[section])
+            except ValueError as error:
+                raise ConfigError(str(error)) from error
+    return expanded
 
 
 def merge_sections(config: dict[str, Any]) -> dict[str, dict[str, dict]]:
@@ -342,7 +418,7 @@ def merge_sections(config: dict[str, Any]) -> dict[str, dict[str, dict]]:
         entries = {name: values for name, values in config[section].items() if name != "defaults"}
         defaults = config[section].get("defaults", {})
         merged[section] = {name: merge_defaults(defaults, values) for name, values in entries.items()}
-    fields = {"datasets": DatasetSpec, "sft": SFTSpec, "rl": RLSpec, "suites": SuiteSpec}
+    fields = {"fields": FieldSpec, "datasets": DatasetSpec, "sft": SFTSpec, "rl": RLSpec, "suites": SuiteSpec}
     given = {"name", "run", "model", "seed", "recipe_version"}
     for section, entries in merged.items():
         needed = [field.name for field in dataclasses.fields(fields[section]) if field.name not in given]
@@ -353,26 +429,46 @@ def merge_sections(config: dict[str, Any]) -> dict[str, dict[str, dict]]:
     return merged
 
 
-def check_figures(section: str, entries: dict[str, dict], modules: Path, experiment: Experiment) -> None:
-    """Raise ConfigError on a figure without a module, or one that names an undeclared run or suite."""
-    known_modules = sorted(file.stem for file in modules.glob("*.py") if not file.stem.startswith("_"))
+def expand_figures(section: str, entries: dict[str, dict], known_runs: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the figures with the patterns among their runs replaced by the runs that match, and with all keys."""
+    expanded = {}
     for name, values in entries.items():
-        check_reference(f"{section}.{name}", name, "module", known_modules)
-        for run in values["runs"]:
-            check_reference(f"{section}.{name}.runs", run, "run", [*experiment.sft_values, *experiment.rl_values])
+        runs: list[str] = []
+        for pattern in values["runs"]:
+            matching = fnmatch.filter(known_runs, pattern)
+            if not matching:
+                check_reference(f"{section}.{name}.runs", pattern, "run", known_runs)
+            runs += matching
+        filled = {"module": name, "experiment": DEFAULT_EXPERIMENT, **values}
+        expanded[name] = {**filled, "runs": list(dict.fromkeys(runs))}
+    return expanded
+
+
+def check_figures(section: str, modules: Path, experiment: Experiment) -> None:
+    """Raise ConfigError on a figure without a module, with an undeclared suite, or with a run that none fits."""
+    known_modules = sorted(file.stem for file in modules.glob("*.py") if not file.stem.startswith("_"))
+    for name, values in getattr(experiment, section).items():
+        check_reference(f"{section}.{name}", values["module"], "module", known_modules)
         for suite in values["suites"]:
             check_reference(f"{section}.{name}.suites", suite, "suite", experiment.suites)
+        evaluated = {run for run, _ in experiment.list_figure_evaluations(values)}
+        for run in values["runs"]:
+            if run not in evaluated:
+                raise ConfigError(
+                    f"{section}.{name}.suites: none is over the field {experiment.find_field(run)} of the run {run}"
+                )
 
 
 def load_experiment(config: dict[str, Any], schema: dict[str, Any]) -> Experiment:
     """Return the checked experiment. Raises ConfigError on the first mistake found."""
+    config = expand_sections(config)
     check_schema(config, schema)
     merged = merge_sections(config)
-    field = check_field(config["field"])
+    fields = {name: check_field(name, values) for name, values in merged["fields"].items()}
     model = check_model(config["model"])
     text = model.text
-    datasets = check_datasets(merged["datasets"], field, text)
-    pretrain = {**config["pretrain"], "steps": parse_steps("pretrain.steps", config["pretrain"]["steps"])}
+    datasets = check_datasets(merged["datasets"], fields, text)
+    pretrain = {**config["pretrain"], "steps": parse_range("pretrain.steps", config["pretrain"]["steps"])}
     if pretrain["steps"][1] > SymbolicText.label_pool:
         raise ConfigError(f"pretrain.steps: at most {SymbolicText.label_pool} steps, the number of labels")
     for run in merged["sft"]:
@@ -393,23 +489,35 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any]) -> Experimen
             )
         if (values["prompts_per_step"] * values["completions_per_prompt"]) % values["micro_batches"]:
             raise ConfigError(f"rl.{run}.micro_batches: found {values['micro_batches']}, must divide the completions")
-        check_budget(f"rl.{run}", values["max_completion_tokens"], dataset.steps, text)
+        check_budget(f"rl.{run}", values["max_completion_tokens"], dataset, text)
     for suite, values in merged["suites"].items():
         check_reference(f"suites.{suite}.dataset", values["dataset"], "data set", datasets)
-        check_budget(f"suites.{suite}", values["max_completion_tokens"], datasets[values["dataset"]].steps, text)
+        check_budget(f"suites.{suite}", values["max_completion_tokens"], datasets[values["dataset"]], text)
+    runs = [*merged["sft"], *merged["rl"]]
+    suites = {name: SuiteSpec(name=name, **values) for name, values in merged["suites"].items()}
     experiment = Experiment(
         preset=config["preset"],
         seeds=tuple(config["seeds"]),
-        field=field,
+        fields=Entries("fields", fields),
         model=model,
         pretrain_values=pretrain,
         datasets=Entries("datasets", datasets),
         sft_values=Entries("sft", merged["sft"]),
         rl_values=Entries("rl", merged["rl"]),
-        suites=Entries("suites", {name: SuiteSpec(name=name, **values) for name, values in merged["suites"].items()}),
-        figures=Entries("figures", config["figures"]),
-        tables=Entries("tables", config["tables"]),
+        suites=Entries("suites", suites),
+        figures=Entries("figures", expand_figures("figures", config["figures"], runs)),
+        tables=Entries("tables", expand_figures("tables", config["tables"], runs)),
     )
+    for run, values in experiment.rl_values.items():
+        dataset = experiment.datasets[values["dataset"]]
+        if dataset.field != experiment.find_field(run):
+            raise ConfigError(
+                f"rl.{run}.dataset: {dataset.name} is over the field {dataset.field}, "
+                f"but the run starts from a model over {experiment.find_field(run)}"
+            )
+    for name in experiment.tables:
+        if name in experiment.figures:
+            raise ConfigError(f"tables.{name}: a figure has this name already")
     for section in ("figures", "tables"):
-        check_figures(section, config[section], Path(__file__).parent / section, experiment)
+        check_figures(section, Path(__file__).parent / section, experiment)
     return experiment

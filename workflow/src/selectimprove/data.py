@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from selectimprove.field import Field
-from selectimprove.problems import Problem, sample_problems
+from selectimprove.problems import AnyProblem, Composition, Problem, sample_problems
 from selectimprove.provenance import write_json, write_whole
 from selectimprove.seeds import random_stream
-from selectimprove.specs import SPLITS, DataSpec
-from selectimprove.strategies import STRATEGIES
+from selectimprove.specs import SPLITS, DatasetSpec, DataSpec
+from selectimprove.strategies import STRATEGIES, SUITED
 from selectimprove.texts import TEXT_FORMS
 
 FIELD_FILE = "field.json"
@@ -28,23 +28,40 @@ def make_rows(spec: DataSpec, split: str) -> list[dict[str, Any]]:
             "kind": problem.kind,
             "steps": problem.steps,
             "field_order": problem.field.order,
-            "start": problem.start,
-            "operations": [list(operation) for operation in problem.operations],
-            "end": problem.end,
-            "first_label": problem.first_label,
+            **describe_chain(problem),
             "prompt": text.write_prompt(problem),
             "answer": problem.answer,
         }
         if problem.stated_map:
             row["symbols"] = write_symbols(problem.field)
         if dataset.strategies is not None:
-            stream = random_stream(dataset.name, split, spec.seed, index, "strategy")
-            names = sorted(dataset.strategies)  # the order of a mapping must not matter
-            strategy = stream.choices(names, [dataset.strategies[name] for name in names])[0]
-            row["strategy"] = strategy
-            row["completion"] = text.write_completion(STRATEGIES[strategy](problem), problem.field)
+            strategies = choose_strategies(dataset, problem, split, spec.seed, index)
+            traces = [STRATEGIES[name](part) for name, part in zip(strategies, problem.parts, strict=True)]
+            row["strategy"] = "+".join(strategies)
+            row["completion"] = text.join_parts([text.write_completion(trace, problem.field) for trace in traces])
         rows.append(row)
     return rows
+
+
+def describe_chain(problem: AnyProblem) -> dict[str, Any]:
+    """Return the chain of a problem as field elements; that of each part, with its kind, for a composition."""
+    if isinstance(problem, Composition):
+        return {"parts": [{"kind": part.kind, **describe_chain(part)} for part in problem.parts]}
+    return {
+        "start": problem.start,
+        "operations": [list(operation) for operation in problem.operations],
+        "end": problem.end,
+        "first_label": problem.first_label,
+    }
+
+
+def choose_strategies(dataset: DatasetSpec, problem: AnyProblem, split: str, seed: int, index: int) -> list[str]:
+    """Return the strategy in which each part of problem `index` is answered."""
+    if dataset.strategies == "suited":
+        return [SUITED[part.kind] for part in problem.parts]
+    stream = random_stream(dataset.name, split, seed, index, "strategy")
+    names = sorted(dataset.strategies)  # the order of a mapping must not matter
+    return stream.choices(names, [dataset.strategies[name] for name in names], k=len(problem.parts))
 
 
 def write_symbols(field: Field) -> dict[str, int]:
@@ -73,13 +90,15 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
         for line in lines:
             row = json.loads(line)
             symbols = row.get("symbols", fixed["symbols"])
-            row["problem"] = Problem(
-                kind=row["kind"],
-                field=Field(fixed["order"], tuple(symbols[f"e{index}"] for index in range(fixed["order"]))),
-                start=row["start"],
-                operations=tuple((operator, operand) for operator, operand in row["operations"]),
-                first_label=row["first_label"],
-                stated_map="symbols" in row,
-            )
+            field = Field(fixed["order"], tuple(symbols[f"e{index}"] for index in range(fixed["order"])))
+            row["problem"] = build_problem(row, field, "symbols" in row)
             rows.append(row)
     return rows
+
+
+def build_problem(row: dict[str, Any], field: Field, stated_map: bool) -> AnyProblem:
+    """Return the problem of a row."""
+    if "parts" in row:
+        return Composition(tuple(build_problem(part, field, False) for part in row["parts"]), stated_map)
+    operations = tuple((operator, operand) for operator, operand in row["operations"])
+    return Problem(row["kind"], field, row["start"], operations, row["first_label"], stated_map)

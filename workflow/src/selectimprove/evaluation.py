@@ -52,11 +52,13 @@ def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step:
                 "sample": position % samples,
                 "kind": row["kind"],
                 "steps": row["steps"],
+                "parts": len(row["problem"].parts),
                 "strategy": reading.strategy,
                 "forced_strategy": None,
                 "correct": reading.correct,
                 "first_wrong_step": reading.first_wrong_step,
                 "failure": reading.failure,
+                "correct_parts": reading.correct_parts,
                 "tokens": len(ids),
                 "completion": completion,
             }

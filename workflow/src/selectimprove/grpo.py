@@ -20,6 +20,7 @@ from trl.trainer.utils import split_tensor_dict
 
 from selectimprove.data import read_rows
 from selectimprove.models import decode_completion, load_model, load_tokenizer, make_lora_config
+from selectimprove.problems import AnyProblem
 from selectimprove.rewards import verify_completion
 from selectimprove.sampling import sample_completions
 from selectimprove.seeds import random_stream
@@ -140,7 +141,8 @@ def schedule_prompts(spec: RLSpec, rows: list[dict[str, Any]], conversational: b
 def make_reward(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, text: str) -> Callable:
     """Return the reward function for TRL: 1 for the right answer, else 0.
 
-    It also logs the mean reward by kind and by number of steps, and the share of forward openings by kind.
+    It also logs the mean reward by kind and by number of steps, or of parts for a composition, and the share of forward
+    openings by kind.
     """
 
     def reward(completion_ids: list[list[int]], row: list[int], log_metric: Callable, **_: Any) -> list[float]:
@@ -151,7 +153,7 @@ def make_reward(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, 
             rewards.append(verify_completion(completion, problem, TEXT_FORMS[text]))
             forward = float(read_completion(completion, problem, TEXT_FORMS[text]).strategy == "forward")
             groups[f"reward_{problem.kind}"].append(rewards[-1])
-            groups[f"reward_steps_{problem.steps}"].append(rewards[-1])
+            groups[f"reward_{name_length(problem)}"].append(rewards[-1])
             groups["forward_share"].append(forward)
             groups[f"forward_share_{problem.kind}"].append(forward)
         for name, values in groups.items():
@@ -161,14 +163,20 @@ def make_reward(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, 
     return reward
 
 
+def name_length(problem: AnyProblem) -> str:
+    """Return how a problem's length is named in metrics, such as steps_6 or parts_3."""
+    return f"steps_{problem.steps}" if len(problem.parts) == 1 else f"parts_{len(problem.parts)}"
+
+
 def list_metrics(rows: list[dict[str, Any]]) -> dict[str, str]:
     """Return the logged names to keep and their columns in the metrics CSV."""
-    lengths = sorted({row["steps"] for row in rows})
+    kinds = [kind for kind in (*KINDS, "composition") if any(row["kind"] == kind for row in rows)]
+    lengths = sorted({(len(row["problem"].parts), row["problem"].steps, name_length(row["problem"])) for row in rows})
     own = [
-        *(f"reward_{kind}" for kind in KINDS),
-        *(f"reward_steps_{steps}" for steps in lengths),
+        *(f"reward_{kind}" for kind in kinds),
+        *dict.fromkeys(f"reward_{name}" for _, _, name in lengths),
         "forward_share",
-        *(f"forward_share_{kind}" for kind in KINDS),
+        *(f"forward_share_{kind}" for kind in kinds),
     ]
     return {
         "loss": "loss",

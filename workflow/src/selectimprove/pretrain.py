@@ -64,7 +64,7 @@ def write_log(spec: PretrainSpec, index: int) -> tuple[str, str]:
     start, end = (stream.choice((None, stream.randrange(order))) for _ in NAMES)
     trace = stream.choice(tuple(STRATEGIES.values()))(problem)
     opening, continuation = text.write_completion(trace, problem.field).split(" L", 1)
-    return f"{text.write_chain(problem, start, end)} {opening}", f"L{continuation}"
+    return f"{text.write_log_prompt(problem, start, end)} {opening}", f"L{continuation}"
 
 
 def write_facts(spec: PretrainSpec, index: int) -> list[str]:

@@ -1,8 +1,9 @@
-"""Evaluation and inversion problems: chains of Add and Multiply steps over GF(p), and how data sets draw them.
+"""Evaluation, inversion and composition problems: chains of Add and Multiply steps over GF(p), and their sampling.
 
 A chain is a start value and its operations. Chains of one length are numbered; every run of ten consecutive numbers
 gives one chain to validation, one to test and eight to training, chosen by a hash of the run. So the splits of all
 data sets, of any size and seed, are disjoint by content: no chain met in training is ever tested, under either kind.
+A composition counts as the chain of all its operations, from what its first part is given: its split is that chain's.
 """
 
 import itertools
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from selectimprove.field import Field, apply_operator
+from selectimprove.field import INVERSE_OPERATORS, Field, apply_operator
 from selectimprove.seeds import random_stream
 from selectimprove.specs import KINDS, DatasetSpec, FieldSpec
 
@@ -58,6 +59,67 @@ class Problem:
     def answer(self) -> int:
         return self.end if self.kind == "evaluation" else self.start
 
+    @property
+    def parts(self) -> tuple["Problem", ...]:
+        return (self,)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Evaluation and inversion problems over one field in a row: each but the first is given the answer before it.
+
+    Its answer is that of the last part. stated_map: whether the prompt states the symbol map, once.
+    """
+
+    parts: tuple[Problem, ...]
+    stated_map: bool = False
+    kind = "composition"
+
+    @property
+    def field(self) -> Field:
+        return self.parts[0].field
+
+    @property
+    def steps(self) -> int:
+        return sum(part.steps for part in self.parts)
+
+    @property
+    def answer(self) -> int:
+        return self.parts[-1].answer
+
+
+AnyProblem = Problem | Composition
+
+
+def make_problem(
+    kind: str, field: Field, given: int, operations: tuple[Operation, ...], first_label: int = 1, stated: bool = False
+) -> Problem:
+    """Return the problem with this value given: the start of the chain in evaluation, its end in inversion."""
+    start = given
+    if kind == "inversion":
+        for operator, operand in reversed(operations):
+            start = apply_operator(INVERSE_OPERATORS[operator], start, operand, field.order)
+    return Problem(kind, field, start, operations, first_label, stated)
+
+
+def compose_problems(
+    kinds: list[str],
+    lengths: list[int],
+    field: Field,
+    given: int,
+    operations: tuple[Operation, ...],
+    first_label: int = 1,
+    stated: bool = False,
+) -> Composition:
+    """Return the composition of parts of these kinds and lengths; `operations` are those of all parts in a row."""
+    parts = []
+    at = 0
+    for kind, steps in zip(kinds, lengths, strict=True):
+        parts.append(make_problem(kind, field, given, operations[at : at + steps], first_label + at))
+        given = parts[-1].answer
+        at += steps
+    return Composition(tuple(parts), stated)
+
 
 def count_chains(order: int, steps: int, split: str) -> int:
     """Return how many distinct chains of `steps` steps over GF(order) the split holds."""
@@ -93,7 +155,21 @@ def _decode_chain(order: int, steps: int, number: int) -> tuple[int, tuple[Opera
 
 
 def count_strata(spec: DatasetSpec, size: int) -> dict[tuple[str, int], int]:
-    """Return how many of `size` problems fall on each (kind, steps): kinds by share, steps evenly within a kind."""
+    """Return how many of `size` problems fall on each stratum, numbers of parts evenly.
+
+    A stratum of single problems is (kind, steps): kinds by share, steps evenly within a kind. One of compositions is
+    ("composition", parts).
+    """
+    fewest, most = spec.parts
+    numbers = range(fewest, most + 1)
+    strata = {}
+    for position, parts in enumerate(numbers):
+        count = size // len(numbers) + (position < size % len(numbers))
+        strata |= _count_single(spec, count) if parts == 1 else {("composition", parts): count}
+    return strata
+
+
+def _count_single(spec: DatasetSpec, size: int) -> dict[tuple[str, int], int]:
     lowest, highest = spec.steps
     lengths = range(lowest, highest + 1)
     # The share of evaluation is rounded once and inversion takes the rest, so that the counts add up to the size.
@@ -107,21 +183,23 @@ def count_strata(spec: DatasetSpec, size: int) -> dict[tuple[str, int], int]:
 
 
 def check_capacity(spec: DatasetSpec, order: int) -> None:
-    """Raise ValueError if a split asks for more distinct problems of one kind and length than GF(order) has."""
+    """Raise ValueError if a split asks for more distinct problems of one stratum than GF(order) has."""
     for split, size in spec.sizes.items():
-        for (kind, steps), count in count_strata(spec, size).items():
-            available = count_chains(order, steps, split)
+        for (kind, number), count in count_strata(spec, size).items():
+            of_parts = kind == "composition"
+            available = count_chains(order, number * spec.steps[0] if of_parts else number, split)
             if count > available:
+                what = f"compositions of {number} parts" if of_parts else f"{kind} problems of {number} steps"
                 raise ValueError(
-                    f"datasets.{spec.name}.sizes.{split}: {size} problems take {count} {kind} problems of {steps} "
-                    f"steps, but over GF({order}) only {available} distinct ones exist in this split"
+                    f"datasets.{spec.name}.sizes.{split}: {size} problems take {count} {what}, "
+                    f"but over GF({order}) only {available} distinct ones exist in this split"
                 )
 
 
 def sample_problems(
     spec: DatasetSpec, field_spec: FieldSpec, split: str, seed: int, label_pool: int | None
-) -> Iterator[Problem]:
-    """Yield the problems of one split, without repeats, kinds and lengths in a shuffled order.
+) -> Iterator[AnyProblem]:
+    """Yield the problems of one split, without repeats, strata in a shuffled order.
 
     Problem i is a function of hash(dataset, split, seed, i) and of the problems before it. label_pool: how many step
     labels the text form has, the first one drawn so that all of the problem's fit; None: labels start at 1.
@@ -135,19 +213,24 @@ def sample_problems(
     strata = count_strata(spec, spec.sizes[split]).items()
     plan = list(itertools.chain.from_iterable([stratum] * count for stratum, count in strata))
     random_stream(spec.name, split, seed, "order").shuffle(plan)
-    drawn: set[tuple[str, int, int]] = set()
-    for index, (kind, steps) in enumerate(plan):
+    drawn: set[tuple] = set()
+    for index, (kind, number) in enumerate(plan):
         stream = random_stream(spec.name, split, seed, index)
-        available = count_chains(order, steps, split)
-        while (key := (kind, steps, stream.randrange(available))) in drawn:
-            pass
+        while True:
+            kinds, lengths = [kind], [number]
+            if kind == "composition":
+                kinds = stream.choices(KINDS, [spec.kinds[name] for name in KINDS], k=number)
+                lengths = [stream.randint(*spec.steps) for _ in kinds]
+            steps = sum(lengths)
+            member = stream.randrange(count_chains(order, steps, split))
+            key = (*kinds, *lengths, member)
+            if key not in drawn:
+                break
         drawn.add(key)
-        start, operations = _decode_chain(order, steps, _chain_number(order, steps, split, key[2]))
-        yield Problem(
-            kind=kind,
-            field=Field.shuffled(order, spec.name, split, seed, index) if per_problem else fixed_field,
-            start=start,
-            operations=operations,
-            first_label=stream.randint(1, label_pool - steps + 1) if label_pool else 1,
-            stated_map=per_problem,
-        )
+        value, operations = _decode_chain(order, steps, _chain_number(order, steps, split, member))
+        field = Field.shuffled(order, spec.name, split, seed, index) if per_problem else fixed_field
+        first_label = stream.randint(1, label_pool - steps + 1) if label_pool else 1
+        if kind == "composition":
+            yield compose_problems(kinds, lengths, field, value, operations, first_label, per_problem)
+        else:
+            yield Problem(kind, field, value, operations, first_label, per_problem)

@@ -6,6 +6,7 @@ inside the PDF (Title, Subject, Keywords) and the PNG (text of the same names); 
 """
 
 import importlib
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import Any
 import matplotlib
 import pandas as pd
 
-from selectimprove.analysis import check_groups
 from selectimprove.provenance import digest_file, find_commit, find_versions, write_json, write_whole
 from selectimprove.scores import read_scores
 from selectimprove.specs import FigureSpec
 
+VALIDATION_LOSSES = ["validation_loss", "validation_sequence_loss"]
 CHECKPOINT_COLUMNS = {
     "run": "run",
     "seed": "seed",
@@ -28,13 +29,17 @@ CHECKPOINT_COLUMNS = {
 }
 
 
-def render_figure(spec: FigureSpec, score_files: list[Path], pdf: Path, png: Path, sidecar: Path) -> None:
+def render_figure(
+    spec: FigureSpec, score_files: list[Path], metrics_files: list[Path], pdf: Path, png: Path, sidecar: Path
+) -> None:
     """Draw a figure and write it as PDF and as PNG (200 dpi), with its sidecar; same scores and code, same bytes.
+
+    metrics_files: the step metrics of the SFT runs, as in read_declared_scores.
 
     Raises FileNotFoundError or ValueError if a score file, or the scores of a run, suite or seed, are missing.
     """
-    draw = importlib.import_module(f"selectimprove.figures.{spec.name}").draw
-    scores = read_declared_scores(spec, score_files)
+    draw = importlib.import_module(f"selectimprove.figures.{spec.module}").draw
+    scores = read_declared_scores(spec, score_files, metrics_files)
     figure = draw(scores)
     origin = describe_origin("figure", draw, spec, scores)
     metadata = format_metadata(origin)
@@ -42,31 +47,52 @@ def render_figure(spec: FigureSpec, score_files: list[Path], pdf: Path, png: Pat
     with matplotlib.rc_context({"pdf.fonttype": 42}):
         write_whole(pdf, lambda file: figure.savefig(file, format="pdf", metadata={**metadata, "CreationDate": None}))
     write_whole(png, lambda file: figure.savefig(file, format="png", dpi=200, metadata=metadata))
-    write_sidecar(sidecar, origin, score_files, [pdf, png])
+    write_sidecar(sidecar, origin, [*score_files, *metrics_files], [pdf, png])
 
 
-def render_table(spec: FigureSpec, score_files: list[Path], markdown: Path, csv: Path, sidecar: Path) -> None:
+def render_table(
+    spec: FigureSpec, score_files: list[Path], metrics_files: list[Path], markdown: Path, csv: Path, sidecar: Path
+) -> None:
     """Compute a table and write it as Markdown (percent) and CSV (fractions, 6 digits), with its sidecar.
 
     Raises FileNotFoundError or ValueError if a score file, or the scores of a run, suite or seed, are missing.
     """
-    module = importlib.import_module(f"selectimprove.tables.{spec.name}")
-    scores = read_declared_scores(spec, score_files)
+    module = importlib.import_module(f"selectimprove.tables.{spec.module}")
+    scores = read_declared_scores(spec, score_files, metrics_files)
     table = module.compute(scores)
     write_whole(markdown, lambda file: file.write_text(module.format_markdown(table)))
     write_whole(csv, lambda file: table.round(6).to_csv(file, index=False))
-    write_sidecar(sidecar, describe_origin("table", module.compute, spec, scores), score_files, [markdown, csv])
+    origin = describe_origin("table", module.compute, spec, scores)
+    write_sidecar(sidecar, origin, [*score_files, *metrics_files], [markdown, csv])
 
 
-def read_declared_scores(spec: FigureSpec, score_files: list[Path]) -> pd.DataFrame:
-    """Return the scores, after a check that each run, and each SFT run at a root, has all suites and seeds."""
+def read_declared_scores(spec: FigureSpec, score_files: list[Path], metrics_files: list[Path]) -> pd.DataFrame:
+    """Return the scores with the columns of RUN_COLUMNS beside them.
+
+    metrics_files: metrics.csv of each SFT run at a root and of each seed, below <run>/seed<k>/.
+
+    Raises ValueError unless each run has scores for each of its suites and for each seed.
+    """
     scores = read_scores(score_files)
-    runs = dict.fromkeys([*spec.runs, *scores["sft_run"]])
-    try:
-        check_groups(scores, {"run": list(runs), "suite": spec.suites, "seed": spec.seeds})
-    except ValueError as error:
-        raise ValueError(f"{spec.name}: {error}") from error
-    return scores
+    present = set(scores[["run", "suite", "seed"]].itertuples(index=False, name=None))
+    for (run, suite), seed in itertools.product(spec.evaluations, spec.seeds):
+        if (run, suite, seed) not in present:
+            raise ValueError(f"{spec.name}: there are no scores for run {run}, suite {suite}, seed {seed}")
+    settings = pd.DataFrame.from_dict(spec.run_settings, orient="index").rename_axis("run").reset_index()
+    losses = pd.DataFrame(read_validation_losses(Path(file)) for file in metrics_files)
+    return scores.merge(settings, on="run", validate="many_to_one").merge(
+        losses, on=["sft_run", "seed"], how="left", validate="many_to_one"
+    )
+
+
+def read_validation_losses(metrics_file: Path) -> dict[str, Any]:
+    """Return the cross-entropies at the end of an SFT run. Raises ValueError, naming the file, if it has none."""
+    metrics = pd.read_csv(metrics_file)
+    missing = [column for column in VALIDATION_LOSSES if column not in metrics]
+    if missing:
+        raise ValueError(f"{metrics_file}: these metrics have no column {missing[0]!r}")
+    run, seed = metrics_file.parts[-3:-1]
+    return {"sft_run": run, "seed": int(seed.removeprefix("seed")), **metrics.iloc[-1][VALIDATION_LOSSES]}
 
 
 def describe_origin(rule: str, function: Callable, spec: FigureSpec, scores: pd.DataFrame) -> dict[str, Any]:

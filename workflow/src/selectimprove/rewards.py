@@ -1,14 +1,28 @@
 """The one verifier, used by RL as the reward and by evaluation as the score: exact on the answer line, or nothing."""
 
-from selectimprove.problems import Problem
-from selectimprove.texts import NAMES, TextForm
+from selectimprove.problems import AnyProblem, Problem
+from selectimprove.texts import NAMES, TextForm, Trace
 
 
-def find_answer(ends: tuple[int, int] | None, problem: Problem) -> int | None:
-    """Return what an answer line, given as its values of x and y, says of the one that the problem asks for."""
-    return None if ends is None else ends[NAMES.index(problem.unknown)]
+def read_parts(completion: str, problem: AnyProblem, text: TextForm) -> list[Trace]:
+    """Return the trace of each part as written; as many as there are answer lines, which may not fit the problem."""
+    pieces = [completion] if len(problem.parts) == 1 else text.split_parts(completion)
+    return [text.read_completion(piece, problem.field) for piece in pieces]
 
 
-def verify_completion(completion: str, problem: Problem, text: TextForm) -> float:
-    """Return 1.0 if the completion ends with its only answer line and that line has the right answer, else 0.0."""
-    return float(find_answer(text.read_completion(completion, problem.field).answer, problem) == problem.answer)
+def find_answer(trace: Trace, part: Problem) -> int | None:
+    """Return what a trace's answer line says of the value that the part asks for; None without one."""
+    return None if trace.answer is None else trace.answer[NAMES.index(part.unknown)]
+
+
+def find_final_answer(traces: list[Trace], problem: AnyProblem) -> int | None:
+    """Return the answer that a completion ends with; None unless it has one trace a part and the last has an answer."""
+    return find_answer(traces[-1], problem.parts[-1]) if len(traces) == len(problem.parts) else None
+
+
+def verify_completion(completion: str, problem: AnyProblem, text: TextForm) -> float:
+    """Return 1.0 if the completion ends with the right answer, else 0.0.
+
+    It must have exactly one answer line a part, and the last of them must be its end.
+    """
+    return float(find_final_answer(read_parts(completion, problem, text), problem) == problem.answer)

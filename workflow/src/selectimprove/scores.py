@@ -17,16 +17,36 @@ COLUMNS = {
     "suite": "the evaluation suite",
     "problem_id": "the problem within its seed",
     "sample": "which of the problem's completions this is, from 0",
-    "kind": "'evaluation' or 'inversion'",
+    "kind": "'evaluation', 'inversion' or 'composition'",
     "steps": "number of steps of the problem",
-    "strategy": "'forward', 'backward' or 'none', as read from the completion",
+    "parts": "number of its parts, 1 but for a composition",
+    "strategy": "'forward', 'backward' or 'none', as read from the completion; 'mixed' where parts differ",
     "forced_strategy": "the strategy that its opening was fixed to; missing: none",
     "correct": "whether the verifier accepts the completion",
     "first_wrong_step": "0: the opening, k: the k-th written step; missing: all are right",
+    "correct_parts": "how many parts from the first on have the right answer",
     "failure": "why that step is wrong, one of strategies.FAILURES",
     "tokens": "length of the completion in tokens",
     "completion": "its text",
 }
+
+RUN_COLUMNS = {
+    "model": "'F', 'B' or 'FB': the strategies that SFT taught; 'suited': for each kind the one that suits it",
+    "trained_steps": "steps of the problems it was last trained on, such as '6-9'",
+    "trained_parts": "parts of them, '1-1' for single problems",
+    "taught_parts": "parts of the problems in SFT",
+    "forward_share": "share of forward completions in SFT",
+    "evaluation_share": "share of evaluation problems it was last trained on",
+    "field_order": "order of the field",
+    "symbol_map": "'fixed', or 'per_problem' and stated",
+    "sft_learning_rate": "learning rate of SFT",
+    "learning_rate": "learning rate of RL; missing for an SFT run, as are the next two",
+    "beta": "weight of the KL term",
+    "completions_per_prompt": "group size",
+    "earlier_steps": "RL steps of the runs that it continues",
+    "validation_loss": "cross-entropy of the SFT run's held-out completions, a mean over tokens",
+    "validation_sequence_loss": "the same, prompts included",
+}  # of the run, not of a completion; figures find them beside its scores
 
 
 def write_scores(scores: pd.DataFrame, file: Path) -> None:

@@ -25,20 +25,23 @@ from selectimprove.training import (
 METRICS = {
     "loss": "loss",
     "mean_token_accuracy": "token_accuracy",
-    "eval_loss": "validation_loss",
-    "eval_mean_token_accuracy": "validation_token_accuracy",
+    "eval_completion_loss": "validation_loss",
+    "eval_completion_mean_token_accuracy": "validation_token_accuracy",
+    "eval_sequence_loss": "validation_sequence_loss",
     "learning_rate": "learning_rate",
     "num_tokens": "tokens",
 }
 
 
-def encode_pairs(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> Dataset:
-    """Return prompt-completion pairs as token ids, labelled on the completion only."""
+def encode_pairs(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, with_prompt: bool = False) -> Dataset:
+    """Return prompt-completion pairs as token ids, labelled on the completion, or on the prompt as well."""
     encoded = []
     for row in rows:
         prompt = encode_prompt(tokenizer, row["prompt"])
         completion = encode_completion(tokenizer, row["completion"])
-        encoded.append({"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion})
+        unlabelled = [] if with_prompt else [IGNORED] * len(prompt)
+        ids = prompt + completion
+        encoded.append({"input_ids": ids, "labels": unlabelled + ids[len(unlabelled) :]})
     return Dataset.from_list(encoded)
 
 
@@ -52,7 +55,7 @@ def train(
     seed = seed_training("sft", spec.run, spec.seed)
     tokenizer = load_tokenizer(base, spec.model.revision)
     files = {split: Path(data_folder) / f"{split}.jsonl" for split in ("train", "validation")}
-    data = {split: encode_pairs(read_rows(file), tokenizer) for split, file in files.items()}
+    rows = {split: read_rows(file) for split, file in files.items()}
     inputs = digest_inputs(*files.values(), *([Path(base)] if Path(base).is_dir() else []))
     resume_folder = find_resume_folder(resume_root, spec, inputs)
     trainer = SFTTrainer(
@@ -69,8 +72,11 @@ def train(
             max_length=None,
             dataset_kwargs={"skip_prepare_dataset": True},
         ),
-        train_dataset=data["train"],
-        eval_dataset=data["validation"],
+        train_dataset=encode_pairs(rows["train"], tokenizer),
+        eval_dataset={
+            "completion": encode_pairs(rows["validation"], tokenizer),
+            "sequence": encode_pairs(rows["validation"], tokenizer, with_prompt=True),
+        },
         processing_class=tokenizer,
         peft_config=make_lora_config(spec.lora),
     )

@@ -21,7 +21,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """GF(order); symbol_map: "fixed" for an experiment's seed, or "per_problem" and stated in each prompt."""
+    """GF(order); symbol_map: "fixed" for a seed, or "per_problem" and stated in each prompt."""
 
     order: int
     symbol_map: str
@@ -65,15 +65,18 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A data set. steps: lowest and highest; kinds, strategies: shares that sum to 1; sizes: problems a split.
+    """A data set over `field`. kinds, strategies: shares that sum to 1; sizes: problems a split.
 
-    strategies is None for RL data, which holds prompts only.
+    parts: lowest and highest number of subproblems of a problem; steps: lowest and highest of a part. strategies may
+    also be "suited", each kind answered by the strategy that suits it, or None for RL data, which holds prompts only.
     """
 
     name: str
+    field: str
+    parts: tuple[int, int]
     steps: tuple[int, int]
     kinds: dict[str, float]
-    strategies: dict[str, float] | None
+    strategies: dict[str, float] | str | None
     sizes: dict[str, int]
 
 
@@ -187,12 +190,17 @@ class EvaluationSpec:
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A figure or table. runs: as declared; config_digest: over every spec upstream of it."""
+    """A figure or table, made by `module`. config_digest: over every spec upstream of it.
+
+    evaluations: each (run, suite) it is made from, SFT runs at the roots included. run_settings: the key settings of
+    each of these runs (see scores.RUN_COLUMNS).
+    """
 
     name: str
-    runs: tuple[str, ...]
-    suites: tuple[str, ...]
+    module: str
+    evaluations: tuple[tuple[str, str], ...]
     seeds: tuple[int, ...]
+    run_settings: dict[str, dict[str, Any]]
     config_digest: str
 
 
@@ -230,7 +238,7 @@ def _convert(hint: Any, value: Any) -> Any:
     nested = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
     if nested and isinstance(value, dict):
         return build_spec(nested[0], value)
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_convert(None, entry) for entry in value) if isinstance(value, list) else value
 
 
 def digest_specs(*specs: Any) -> str:

@@ -8,8 +8,8 @@ on evaluation) the completion opens with the very value that is asked for, which
 from dataclasses import dataclass
 
 from selectimprove.field import INVERSE_OPERATORS
-from selectimprove.problems import Problem
-from selectimprove.rewards import find_answer
+from selectimprove.problems import AnyProblem, Problem
+from selectimprove.rewards import find_answer, find_final_answer, read_parts
 from selectimprove.texts import TextForm, Trace, TraceStep
 
 OPENING_NAMES = {"forward": "x", "backward": "y"}
@@ -41,16 +41,18 @@ def write_backward(problem: Problem) -> Trace:
 
 
 STRATEGIES = {"forward": write_forward, "backward": write_backward}
+SUITED = {"evaluation": "forward", "inversion": "backward"}
 
 
 @dataclass(frozen=True)
 class Reading:
     """What a completion says, judged against its problem.
 
-    strategy: "forward", "backward" or "none". answer: what the answer line says of the value that is asked for, None
-    without one. correct: whether that is right, however it was reached. first_wrong_step: None if the whole trace is
-    right; 0 for the opening, k for the k-th written step, steps + 1 for the answer line. failure: why that step is
-    wrong, one of FAILURES.
+    strategy: "forward", "backward" or "none"; "mixed" where the parts of a composition differ. answer: what the answer
+    line says of the value that is asked for, None without one. correct: whether that is right, however it was reached.
+    first_wrong_step: None if the whole trace is right; 0 for the opening, k for the k-th written step, steps + 1 for
+    the answer line, within the first part that is not right. failure: why that step is wrong, one of FAILURES.
+    correct_parts: how many parts from the first on have the right answer.
     """
 
     strategy: str
@@ -58,6 +60,7 @@ class Reading:
     correct: bool
     first_wrong_step: int | None
     failure: str | None
+    correct_parts: int
 
 
 def _find_failure(problem: Problem, strategy: str, trace: Trace) -> tuple[int | None, str | None]:
@@ -89,17 +92,31 @@ def _find_failure(problem: Problem, strategy: str, trace: Trace) -> tuple[int | 
     return None, None
 
 
-def read_completion(completion: str, problem: Problem, text: TextForm) -> Reading:
-    """Judge any completion against its problem; never raises."""
-    trace = text.read_completion(completion, problem.field)
+def _find_strategy(trace: Trace) -> str:
     names = {name: strategy for strategy, name in OPENING_NAMES.items()}
-    strategy = names[trace.opening[0]] if trace.opening else "none"
-    first_wrong_step, failure = _find_failure(problem, strategy, trace)
-    answer = find_answer(trace.answer, problem)
+    return names[trace.opening[0]] if trace.opening else "none"
+
+
+def read_completion(completion: str, problem: AnyProblem, text: TextForm) -> Reading:
+    """Judge any completion against its problem; never raises."""
+    traces = read_parts(completion, problem, text)
+    answer = find_final_answer(traces, problem)
+    strategies = [_find_strategy(trace) for trace in traces]
+    failures = [
+        _find_failure(part, strategy, trace)
+        for part, strategy, trace in zip(problem.parts, strategies, traces, strict=False)
+    ]
+    if len(traces) < len(problem.parts):
+        failures.append((0, "stopped_early"))
+    elif len(traces) > len(problem.parts):
+        failures.append((problem.parts[-1].steps + 1, "no_answer"))
+    right = [find_answer(trace, part) == part.answer for trace, part in zip(traces, problem.parts, strict=False)]
+    first_wrong_step, failure = next((found for found in failures if found[1] is not None), (None, None))
     return Reading(
-        strategy=strategy,
+        strategy=strategies[0] if len(set(strategies)) == 1 else "mixed",
         answer=answer,
         correct=answer == problem.answer,
         first_wrong_step=first_wrong_step,
         failure=failure,
+        correct_parts=[*right, False].index(False),
     )

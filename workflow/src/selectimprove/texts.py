@@ -6,14 +6,17 @@ that gives both ends of the chain, of which only the one that was asked for coun
 
     symbolic   x e3 L7 + e5 L8 * e2 y ? :           ->  x e3 L7 + e5 e9 L8 * e2 e1 A x e3 y e1
     sentences  Start: x = e3. Step 7: add e5. ...   ->  x = e3 / Step 7: e3 + e5 = e9 / ... / Answer: x = e3, y = e1
+
+The prompt of a composition states its parts in a row, where the word A (the answer before) stands for what a part is
+given; a completion is one such trace a part, each with its answer line.
 """
 
 import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from selectimprove.field import INVERSE_OPERATORS, Field, apply_operator
-from selectimprove.problems import Problem
+from selectimprove.field import Field
+from selectimprove.problems import AnyProblem, Composition, Problem, make_problem
 
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 OPERATORS = {sign: operator for operator, sign in SIGNS.items()}
@@ -53,9 +56,9 @@ class TextForm(Protocol):
 
     label_pool: int | None  # how many labels steps can bear, drawn at random; None: they count from 1
 
-    def write_prompt(self, problem: Problem) -> str: ...
+    def write_prompt(self, problem: AnyProblem) -> str: ...
 
-    def read_prompt(self, prompt: str, order: int, field: Field | None) -> Problem:
+    def read_prompt(self, prompt: str, order: int, field: Field | None) -> AnyProblem:
         """Return the problem that `prompt` states; `field` is needed where the prompt does not state its map.
 
         Raises ValueError if the prompt does not have this form.
@@ -71,23 +74,44 @@ class TextForm(Protocol):
         """
         ...
 
+    def join_parts(self, completions: list[str]) -> str:
+        """Return the completion of a composition from those of its parts."""
+        ...
+
+    def split_parts(self, completion: str) -> list[str]:
+        """Return any text cut after each answer line, or what begins like one; never raises."""
+        ...
+
     def count_words(self, steps: int) -> int:
         """Return how many words the completion of a problem of `steps` steps has: no tokenizer makes fewer tokens."""
         ...
 
 
-def _chain_problem(
-    field: Field, start: int | None, end: int | None, operations: list[tuple[str, int]], first_label: int, stated: bool
-) -> Problem:
-    """Return the problem with one end given: an unknown start is found by undoing the operations."""
-    if (start is None) == (end is None):
-        raise ValueError("a prompt gives either x or y")
-    kind = "inversion" if start is None else "evaluation"
-    if start is None:
-        start = end
-        for operator, operand in reversed(operations):
-            start = apply_operator(INVERSE_OPERATORS[operator], start, operand, field.order)
-    return Problem(kind, field, start, tuple(operations), first_label, stated)
+Given = int | str | None  # an end of a part's chain, as its prompt gives it; "before": the answer of the part before
+
+
+def _build_problem(
+    field: Field, parts: list[tuple[Given, Given, list[tuple[str, int]]]], first_label: int, stated: bool
+) -> AnyProblem:
+    """Return the problem of these parts, each (start, end, operations) with one end given.
+
+    Raises ValueError unless the first part is given a value and each other the answer before it.
+    """
+    problems = []
+    answer: Given = None
+    for position, (start, end, operations) in enumerate(parts):
+        if (start is None) == (end is None):
+            raise ValueError("a part is given either x or y")
+        given = end if start is None else start
+        if (given == "before") != (position > 0):
+            raise ValueError("the first part is given a value, each other the answer before it")
+        kind = "inversion" if start is None else "evaluation"
+        alone = len(parts) == 1
+        value = answer if position else given
+        problems.append(make_problem(kind, field, value, tuple(operations), first_label, stated and alone))
+        answer = problems[-1].answer
+        first_label += len(operations)
+    return problems[0] if len(problems) == 1 else Composition(tuple(problems), stated)
 
 
 def _require(element: int | None, symbol: str) -> int:
@@ -119,17 +143,26 @@ class SymbolicText:
         symbols = [f"e{index}" for index in range(order)]
         return ["x", "y", "?", ":", "A", "M", *OPERATORS, *labels, *symbols, *map(str, range(order))]
 
-    def write_prompt(self, problem: Problem) -> str:
-        ends = (problem.start, None) if problem.unknown == "y" else (None, problem.end)
-        return self.write_chain(problem, *ends)
-
-    def write_chain(self, problem: Problem, start: int | None, end: int | None) -> str:
-        """Return the problem's chain between any two ends, None for a hidden one."""
+    def write_prompt(self, problem: AnyProblem) -> str:
         words = self.write_map(problem.field) if problem.stated_map else []
-        words += ["x", "?" if start is None else problem.field.symbol(start)]
+        for position, part in enumerate(problem.parts):
+            asks_end = part.unknown == "y"
+            given = "A" if position else part.field.symbol(part.start if asks_end else part.end)
+            words += self._write_chain(part, *((given, "?") if asks_end else ("?", given)))
+        return " ".join([*words, ":"])
+
+    def write_log_prompt(self, problem: Problem, start: int | None, end: int | None) -> str:
+        """Return the prompt of a pretraining log: the chain between any two ends, None for a hidden one."""
+        words = self.write_map(problem.field) if problem.stated_map else []
+        ends = ("?" if value is None else problem.field.symbol(value) for value in (start, end))
+        return " ".join([*words, *self._write_chain(problem, *ends), ":"])
+
+    @staticmethod
+    def _write_chain(problem: Problem, start: str, end: str) -> list[str]:
+        words = ["x", start]
         for label, (operator, operand) in enumerate(problem.operations, problem.first_label):
             words += [f"L{label}", SIGNS[operator], problem.field.symbol(operand)]
-        return " ".join([*words, "y", "?" if end is None else problem.field.symbol(end), ":"])
+        return [*words, "y", end]
 
     def write_map(self, field: Field) -> list[str]:
         """Return the words that state the symbol map."""
@@ -137,21 +170,29 @@ class SymbolicText:
         return ["M", *(word for pair in pairs for word in pair)]
 
     _STEP = r"L(\d+) ([+*]) (e\d+) "
-    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?x (\?|e\d+) ((?:{_STEP})+)y (\?|e\d+) :")
+    _CHAIN = rf"x (\?|A|e\d+) ((?:{_STEP})+)y (\?|A|e\d+) "
+    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?((?:{_CHAIN})+):")
 
-    def read_prompt(self, prompt: str, order: int, field: Field | None) -> Problem:
+    def read_prompt(self, prompt: str, order: int, field: Field | None) -> AnyProblem:
         match = self._PROMPT.fullmatch(prompt)
         if match is None:
             raise ValueError(f"not a symbolic prompt: {prompt!r}")
-        stated, start, chain, end = match[1] or "", match[2], match[3], match[7]
-        field = _find_field(order, stated.split()[1::2], field)
-        steps = re.findall(self._STEP, chain)
-        operations = [(OPERATORS[sign], _require(field.element(symbol), symbol)) for _, sign, symbol in steps]
-        start, end = (None if word == "?" else _require(field.element(word), word) for word in (start, end))
-        problem = _chain_problem(field, start, end, operations, int(steps[0][0]), bool(stated))
+        stated = (match[1] or "").split()[1::2]
+        field = _find_field(order, stated, field)
+        parts = []
+        for chain in re.finditer(self._CHAIN, match[2]):
+            steps = re.findall(self._STEP, chain[2])
+            operations = [(OPERATORS[sign], _require(field.element(symbol), symbol)) for _, sign, symbol in steps]
+            parts.append((*(self._read_end(word, field) for word in (chain[1], chain[6])), operations))
+        first_label = int(re.search(r"L(\d+)", match[2])[1])
+        problem = _build_problem(field, parts, first_label, bool(stated))
         if self.write_prompt(problem) != prompt:
             raise ValueError(f"not a symbolic prompt: {prompt!r}")
         return problem
+
+    @staticmethod
+    def _read_end(word: str, field: Field) -> Given:
+        return {"?": None, "A": "before"}[word] if word in ("?", "A") else _require(field.element(word), word)
 
     def write_completion(self, trace: Trace, field: Field) -> str:
         words = [trace.opening[0], field.symbol(trace.opening[1])]
@@ -177,6 +218,19 @@ class SymbolicText:
             position += 4
         return Trace(opening, tuple(steps), answer, readable=opening is not None and position == len(body))
 
+    def join_parts(self, completions: list[str]) -> str:
+        return " ".join(completions)
+
+    def split_parts(self, completion: str) -> list[str]:
+        words = completion.split(" ")
+        pieces = []
+        begin = 0
+        while "A" in words[begin:]:
+            end = words.index("A", begin) + 5
+            pieces.append(" ".join(words[begin:end]))
+            begin = end
+        return [*pieces, " ".join(words[begin:])] if begin < len(words) else pieces
+
     @staticmethod
     def _read_step(words: list[str], field: Field) -> TraceStep | None:
         if len(words) != 4 or words[1] not in OPERATORS or not re.fullmatch(r"L[1-9][0-9]?", words[0]):
@@ -196,41 +250,66 @@ class SentenceText:
     label_pool = None
     _PHRASES = {"add": "add", "multiply": "multiply by"}
     _MAP_INTRO = "The symbols stand for numbers: "
+    _BEFORE = "the answer before"
     _INTRO = "We calculate in the finite field with {order} elements, written e0 to e{last}."
 
-    def write_prompt(self, problem: Problem) -> str:
+    def write_prompt(self, problem: AnyProblem) -> str:
         field = problem.field
         lines = [self._INTRO.format(order=field.order, last=field.order - 1)]
         if problem.stated_map:
             stated = ", ".join(f"e{index} = {element}" for index, element in enumerate(field.elements))
             lines.append(f"{self._MAP_INTRO}{stated}.")
-        asks_end = problem.unknown == "y"
-        lines.append(f"Start: x = {field.symbol(problem.start)}." if asks_end else "Start: x is not known.")
-        for label, (operator, operand) in enumerate(problem.operations, problem.first_label):
-            lines.append(f"Step {label}: {self._PHRASES[operator]} {field.symbol(operand)}.")
-        lines.append("End: y is not known." if asks_end else f"End: y = {field.symbol(problem.end)}.")
-        lines.append(f"What is {problem.unknown}?")
+        for position, part in enumerate(problem.parts):
+            asks_end = part.unknown == "y"
+            given = self._BEFORE if position else field.symbol(part.start if asks_end else part.end)
+            lines.append(f"Start: x = {given}." if asks_end else "Start: x is not known.")
+            for label, (operator, operand) in enumerate(part.operations, part.first_label):
+                lines.append(f"Step {label}: {self._PHRASES[operator]} {field.symbol(operand)}.")
+            lines.append("End: y is not known." if asks_end else f"End: y = {given}.")
+            lines.append(f"What is {part.unknown}?")
         return "\n".join(lines)
 
-    def read_prompt(self, prompt: str, order: int, field: Field | None) -> Problem:
+    _LINES = {
+        "start": re.compile(r"Start: x (?:= (the answer before|e\d+)|is not known)\."),
+        "step": re.compile(r"Step (\d+): (add|multiply)(?: by)? (e\d+)\."),
+        "end": re.compile(r"End: y (?:= (the answer before|e\d+)|is not known)\."),
+        "question": re.compile(r"What is [xy]\?"),
+    }
+
+    def read_prompt(self, prompt: str, order: int, field: Field | None) -> AnyProblem:
         lines = prompt.split("\n")
         try:
             if lines.pop(0) != self._INTRO.format(order=order, last=order - 1):
                 raise ValueError
             stated = lines[0].startswith(self._MAP_INTRO)
             field = _find_field(order, re.findall(r" = (\d+)", lines.pop(0)) if stated else [], field)
-            start = re.fullmatch(r"Start: x (?:= (e\d+)|is not known)\.", lines.pop(0))[1]
-            lines.pop()
-            end = re.fullmatch(r"End: y (?:= (e\d+)|is not known)\.", lines.pop())[1]
-            steps = [re.fullmatch(r"Step (\d+): (add|multiply)(?: by)? (e\d+)\.", line) for line in lines]
-            operations = [(step[2], _require(field.element(step[3]), step[3])) for step in steps]
-            ends = (None if symbol is None else _require(field.element(symbol), symbol) for symbol in (start, end))
-            problem = _chain_problem(field, *ends, operations, int(steps[0][1]), stated)
+            parts = []
+            labels = []
+            while lines:
+                start = self._read_end(self._LINES["start"].fullmatch(lines.pop(0)), field)
+                operations = []
+                while step := self._LINES["step"].fullmatch(lines[0]):
+                    labels.append(int(step[1]))
+                    operations.append((step[2], _require(field.element(step[3]), step[3])))
+                    lines.pop(0)
+                end = self._read_end(self._LINES["end"].fullmatch(lines.pop(0)), field)
+                parts.append((start, end, operations))
+                if not self._LINES["question"].fullmatch(lines.pop(0)):
+                    raise ValueError
+            problem = _build_problem(field, parts, labels[0], stated)
             if self.write_prompt(problem) != prompt:
                 raise ValueError
         except (ValueError, TypeError, IndexError) as error:
             raise ValueError(f"not a prompt in sentences: {prompt!r}") from error
         return problem
+
+    def _read_end(self, match: re.Match | None, field: Field) -> Given:
+        symbol = match[1]
+        return (
+            {None: None, self._BEFORE: "before"}[symbol]
+            if symbol in (None, self._BEFORE)
+            else _require(field.element(symbol), symbol)
+        )
 
     def write_completion(self, trace: Trace, field: Field) -> str:
         lines = [f"{trace.opening[0]} = {field.symbol(trace.opening[1])}"]
@@ -265,6 +344,17 @@ class SentenceText:
                 break
             steps.append(step)
         return Trace(opening, tuple(steps), answer, readable=opening is not None and len(body) == 1 + len(steps))
+
+    def join_parts(self, completions: list[str]) -> str:
+        return "\n".join(completions)
+
+    def split_parts(self, completion: str) -> list[str]:
+        pieces: list[list[str]] = [[]]
+        for line in completion.split("\n"):
+            pieces[-1].append(line)
+            if line.startswith("Answer:"):
+                pieces.append([])
+        return ["\n".join(lines) for lines in pieces if lines]
 
     def _read_step(self, line: str, field: Field) -> TraceStep | None:
         match = self._STEP.fullmatch(line)

@@ -169,7 +169,7 @@ def run_trainer(trainer: Trainer) -> None:
 
 def write_metrics(trainer: Trainer, path: Path, names: dict[str, str]) -> None:
     """Write the metrics of every step as CSV. names: logged name -> column; other logged values are left out."""
-    rows = [entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry]
+    rows = [entry for entry in trainer.state.log_history if set(entry) & set(names)]
     table = pd.DataFrame(rows).groupby("step", as_index=False).last()
     columns = [name for name in names if name in table]
     table = table[["step", *columns]].rename(columns=names)

@@ -33,6 +33,10 @@ OTHER_LOOKS = (
     ("#009E73", "P", "-."),
     ("#CC79A7", "X", ":"),
 )
+KIND_LOOKS = {
+    "evaluation": Look("#E69F00", "s", "--", "evaluation"),
+    "inversion": Look("#0072B2", "^", "-.", "inversion"),
+}
 
 
 def choose_looks(curves: Iterable[str]) -> dict[str, Look]:

@@ -1,0 +1,68 @@
+"""Amplification: the share of forward openings during RL on mixtures of evaluation and inversion problems.
+
+Left: over RL steps, on a held-out mixture with the share of evaluation problems of the run's own training. Middle: at
+the end, against that share; on the diagonal, each problem is opened by the strategy that suits its kind. Right: the
+same completions by kind; amplification that is only selection keeps these at 100 and 0 %, whatever the mixture.
+"""
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from selectimprove.analysis import select_curves, select_last, summarize_share
+from selectimprove.figures._style import KIND_LOOKS, STEP_LABEL, finish_axes
+from selectimprove.specs import KINDS
+
+
+def mix_shares(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the forward share of each run's own mixture of kinds: evaluation_share, checkpoint_step, share."""
+    by_kind = summarize_share(rows, ["evaluation_share", "checkpoint_step", "kind"], rows["strategy"] == "forward")
+    weights = by_kind["evaluation_share"].where(by_kind["kind"] == "evaluation", 1 - by_kind["evaluation_share"])
+    mixed = by_kind.assign(share=by_kind["share"] * weights)
+    return mixed.groupby(["evaluation_share", "checkpoint_step"], as_index=False)["share"].sum()
+
+
+def draw(scores: pd.DataFrame) -> Figure:
+    """Return the figure. Raises ValueError if the scores of an RL run or of its SFT start are missing."""
+    rows = select_curves(scores)
+    # The SFT model stands at step 0 of each run: there it takes the mixture of that run.
+    rows["evaluation_share"] = rows["curve"].map(
+        rows[rows["checkpoint_step"] > 0].groupby("curve")["evaluation_share"].first()
+    )
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    over_training, at_end, by_kind = figure.subplots(1, 3)
+    shares = sorted(rows["evaluation_share"].unique(), reverse=True)
+    colors = matplotlib.colormaps["viridis"]
+    for mixture, line in mix_shares(rows).groupby("evaluation_share"):
+        color = colors(0.9 * shares.index(mixture) / max(1, len(shares) - 1))
+        over_training.plot(
+            line["checkpoint_step"], 100 * line["share"], color=color, marker=".", label=f"{100 * mixture:.0f} %"
+        )
+    over_training.legend(title="evaluation\nproblems", fontsize=7, title_fontsize=7, frameon=False)
+    last = select_last(rows[rows["checkpoint_step"] > 0])
+    final = mix_shares(last)
+    at_end.plot([0, 100], [0, 100], color="0.6", linestyle=":", linewidth=1)
+    at_end.plot(100 * final["evaluation_share"], 100 * final["share"], color="black", marker="o")
+    routing = summarize_share(last, ["evaluation_share", "kind"], last["strategy"] == "forward")
+    for kind in KINDS:
+        look, line = KIND_LOOKS[kind], routing[routing["kind"] == kind]
+        by_kind.errorbar(
+            100 * line["evaluation_share"],
+            100 * line["share"],
+            yerr=100 * pd.concat([line["share"] - line["low"], line["high"] - line["share"]], axis=1).to_numpy().T,
+            color=look.color,
+            marker=look.marker,
+            linestyle=look.linestyle,
+            label=look.label,
+        )
+    by_kind.legend(fontsize=7, frameon=False)
+    for axes in (over_training, at_end, by_kind):
+        finish_axes(axes)
+    for axes in (at_end, by_kind):
+        axes.set_xlim(-2, 102)
+        axes.set_xlabel("evaluation problems in RL (%)")
+        axes.xaxis.set_major_formatter(PercentFormatter(symbol=""))
+    over_training.set_xlabel(STEP_LABEL)
+    over_training.set_ylabel("forward openings (%)")
+    return figure

@@ -1,0 +1,57 @@
+"""Difficulty: accuracy by number of steps at the end of RL on problems of different lengths, a row for each SFT start.
+
+Grey: the SFT model. Bars are 95 % Wilson intervals over problems. A curriculum is one run after another, in the number
+of RL steps that each of the others has.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from selectimprove.analysis import select_last, summarize_accuracy
+from selectimprove.figures._style import OTHER_LOOKS, Look, finish_axes
+from selectimprove.specs import KINDS
+
+
+def label_training(rows: pd.DataFrame) -> pd.Series:
+    """Return what each row's run was trained on: "SFT", "RL 6-9", or "curriculum to 6-15" if it continues another."""
+    label = ("RL " + rows["trained_steps"]).where(rows["earlier_steps"] == 0, "curriculum to " + rows["trained_steps"])
+    return label.where(rows["training"] != "sft", "SFT")
+
+
+def draw(scores: pd.DataFrame) -> Figure:
+    """Return the figure, from the last checkpoint of each run."""
+    last = select_last(scores)
+    last = last.assign(label=label_training(last))
+    models = [model for model in ("F", "B", "FB") if (last["model"] == model).any()]
+    labels = ["SFT", *sorted(set(last["label"]) - {"SFT"}, key=lambda label: (label[0] == "c", len(label), label))]
+    looks = {"SFT": Look("0.5", "o", ":", "SFT")} | {
+        label: Look(*OTHER_LOOKS[i % len(OTHER_LOOKS)], label) for i, label in enumerate(labels[1:])
+    }
+    figure = Figure(figsize=(7.6, 2.4 * len(models)), layout="constrained")
+    grid = figure.subplots(len(models), len(KINDS), sharex=True, sharey=True, squeeze=False)
+    for model, panels in zip(models, grid, strict=True):
+        for axes, kind in zip(panels, KINDS, strict=True):
+            panel = last[(last["model"] == model) & (last["kind"] == kind)]
+            for label, line in summarize_accuracy(panel, ["label", "steps"]).groupby("label"):
+                look = looks[label]
+                axes.errorbar(
+                    line["steps"],
+                    100 * line["accuracy"],
+                    yerr=[100 * (line["accuracy"] - line["low"]), 100 * (line["high"] - line["accuracy"])],
+                    color=look.color,
+                    marker=look.marker,
+                    linestyle=look.linestyle,
+                    markersize=3.5,
+                    elinewidth=0.6,
+                )
+            finish_axes(axes)
+            axes.set_title(f"{model}, {kind}", fontsize=9)
+        panels[0].set_ylabel("pass@1 (%)")
+    for axes in grid[-1]:
+        axes.set_xlabel("steps of problem")
+    handles = [
+        grid[0, 0].plot([], [], color=look.color, marker=look.marker, linestyle=look.linestyle, label=look.label)[0]
+        for look in looks.values()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=8)
+    return figure

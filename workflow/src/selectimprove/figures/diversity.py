@@ -1,0 +1,40 @@
+"""Diversity: accuracy against the share of forward completions in SFT, before and after RL, all kinds and by kind.
+
+Selection needs both strategies; this shows how little of the rarer one is enough. Bars are 95 % Wilson intervals.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from selectimprove.analysis import select_last, summarize_accuracy
+from selectimprove.figures._style import ACCURACY_LABEL, finish_axes
+
+STAGES = {"SFT": ("0.5", "o", ":"), "RL": ("black", "o", "-")}
+
+
+def draw(scores: pd.DataFrame) -> Figure:
+    """Return the figure, from the last checkpoint of each run. Raises ValueError if there are no scores of a stage."""
+    last = select_last(scores)
+    figure = Figure(figsize=(9.0, 3.2), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    for axes, kind in zip(panels, ("all", "evaluation", "inversion"), strict=True):
+        panel = last if kind == "all" else last[last["kind"] == kind]
+        for stage, (color, marker, linestyle) in STAGES.items():
+            rows = panel[(panel["training"] == "sft") == (stage == "SFT")]
+            line = summarize_accuracy(rows, ["forward_share"])
+            axes.errorbar(
+                100 * line["forward_share"],
+                100 * line["accuracy"],
+                yerr=[100 * (line["accuracy"] - line["low"]), 100 * (line["high"] - line["accuracy"])],
+                color=color,
+                marker=marker,
+                linestyle=linestyle,
+                markersize=4,
+                label=stage if stage == "SFT" else f"RL {rows['trained_steps'].iloc[0]}",
+            )
+        finish_axes(axes)
+        axes.set_title(kind, fontsize=9)
+        axes.set_xlabel("forward completions in SFT (%)")
+    panels[0].set_ylabel(ACCURACY_LABEL)
+    panels[0].legend(frameon=False, fontsize=8)
+    return figure

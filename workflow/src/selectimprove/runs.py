@@ -1,0 +1,57 @@
+"""The declared runs with their key settings, and whether what lies under results/ is up to date with them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from selectimprove.config import Experiment
+from selectimprove.provenance import RECORD, digest_checkpoint, digest_file
+from selectimprove.specs import dump_spec
+
+SETTINGS = ("start", "dataset", "updates", "learning_rate", "beta", "completions_per_prompt")
+
+
+def find_checkpoint(experiment: Experiment, results: Path, run: str, seed: int) -> Path:
+    """Return the folder of the run's last checkpoint, which is the last to be made."""
+    stage = "sft" if run in experiment.sft_values else "rl"
+    return (
+        Path(results) / stage / run / f"seed{seed}" / "checkpoints" / f"step{experiment.list_checkpoint_steps(run)[-1]}"
+    )
+
+
+def find_state(experiment: Experiment, results: Path, run: str, seed: int) -> str:
+    """Return "done", "missing", or "stale": made from another spec, or from inputs that are no longer these."""
+    record_file = find_checkpoint(experiment, results, run, seed) / RECORD
+    if not record_file.is_file():
+        return "missing"
+    record = json.loads(record_file.read_text())
+    make_spec = experiment.make_rl_spec if run in experiment.rl_values else experiment.make_sft_spec
+    if record["spec"] != json.loads(dump_spec(make_spec(run, seed))):
+        return "stale"
+    for name, digest in record["inputs"].items():
+        path = Path(name)
+        if not path.exists() or digest != (digest_checkpoint(path) if path.is_dir() else digest_file(path)):
+            return "stale"
+    start = experiment.rl_values[run]["start"] if run in experiment.rl_values else None
+    return "done" if start is None or find_state(experiment, results, start, seed) == "done" else "stale"
+
+
+def list_runs(experiment: Experiment, results: Path) -> pd.DataFrame:
+    """Return one row a declared run: its key settings (missing for SFT runs where they have none) and its state.
+
+    With several seeds the state counts them, such as "2 done, 1 missing".
+    """
+    rows: list[dict[str, Any]] = []
+    for run, values in {**experiment.sft_values, **experiment.rl_values}.items():
+        states = [find_state(experiment, results, run, seed) for seed in experiment.seeds]
+        counts = [f"{states.count(state)} {state}" for state in ("done", "stale", "missing") if state in states]
+        state = states[0] if len(states) == 1 else ", ".join(counts)
+        rows.append({"run": run, **{name: values.get(name) for name in SETTINGS}, "state": state})
+    return pd.DataFrame(rows, dtype=object)
+
+
+def format_runs(table: pd.DataFrame) -> str:
+    """Return the table as text, a line a run."""
+    return table.fillna("").to_string(index=False)
