@@ -85,7 +85,7 @@ class DataSpec:
     field: FieldSpec
     text: str
     seed: int
-    recipe_version: int = 2
+    recipe_version: int = 3
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class PretrainSpec:
     warmup_share: float
     checkpoint_every: int
     seed: int
-    recipe_version: int = 2
+    recipe_version: int = 3
 
 
 @dataclass(frozen=True)
