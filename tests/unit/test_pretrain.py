@@ -37,11 +37,12 @@ def test_every_log_executes_its_prompt_from_its_own_opening():
 
 
 def test_prompt_says_nothing_about_the_log():
-    """The prompt's ends, when shown, agree with the log's by chance only; the rest are coin flips."""
+    """The prompt's ends, when shown, agree with the log's by chance only; the rest, the question too, are coin flips."""
     seen = Counter()
     for index in range(LOGS):
         prompt, opening, words = split_log(index)
-        assert (prompt[0], prompt[-2]) == ("x", "y")
+        *prompt, mark, asked = prompt
+        assert (prompt[0], prompt[-2], mark) == ("x", "y", "?")
         shown, executed = {"x": prompt[1], "y": prompt[-1]}, {"x": words[-3], "y": words[-1]}
         for name in "xy":
             end = "opening" if name == opening[0] else "result"
@@ -50,13 +51,17 @@ def test_prompt_says_nothing_about_the_log():
             seen[f"{end} is equal"] += shown[name] == executed[name]
         seen["one is hidden"] += list(shown.values()).count("?") == 1
         seen["opens x"] += opening[0] == "x"
+        seen["asks x"] += asked == "x"
+        seen["asks for what is hidden"] += shown[asked] == "?"
+        seen["asks for the opening"] += asked == opening[0]
 
     def is_share(count, total, share):
         return abs(count / total - share) < 5 * (share * (1 - share) / total) ** 0.5
 
     for end in ("opening", "result"):
         assert is_share(seen[f"{end} is equal"], seen[f"{end} is shown"], 1 / ORDER)
-    for flip in ("opening is shown", "result is shown", "x is hidden", "y is hidden", "one is hidden", "opens x"):
+    of_ends = ("opening is shown", "result is shown", "x is hidden", "y is hidden", "one is hidden", "opens x")
+    for flip in (*of_ends, "asks x", "asks for what is hidden", "asks for the opening"):
         assert is_share(seen[flip], LOGS, 1 / 2)
 
 

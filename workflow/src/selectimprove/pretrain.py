@@ -4,7 +4,8 @@ A pretrained language model brings what the tiny model must be given: knowing ho
 
 - logs: a prompt-like chain, then the execution of its steps, forward or backward, from a state that is unrelated to
   the prompt, and an answer line with both ends of what was executed. Each end of the prompt is hidden or a random
-  symbol. Nothing in it shows which value to start from or which one is asked: prompt and opening carry no loss.
+  symbol, and the question asks for either. Nothing in it shows which value to start from or what the question means:
+  prompt and opening carry no loss.
 - facts: single steps (value, label, sign, operand, result) in a batch of their own; only results carry loss.
 
 One update takes `logs_per_update` logs and as many rows of facts. Logs of like length share an update, to save padding.
@@ -62,9 +63,10 @@ def write_log(spec: PretrainSpec, index: int) -> tuple[str, str]:
         stated_map=spec.field.symbol_map == "per_problem",
     )
     start, end = (stream.choice((None, stream.randrange(order))) for _ in NAMES)
+    asked = problem.unknown  # of a kind drawn at random: it says nothing about the ends, nor about the trace
     trace = stream.choice(tuple(STRATEGIES.values()))(problem)
     opening, continuation = text.write_completion(trace, problem.field).split(" L", 1)
-    return f"{text.write_log_prompt(problem, start, end)} {opening}", f"L{continuation}"
+    return f"{text.write_log_prompt(problem, start, end, asked)} {opening}", f"L{continuation}"
 
 
 def write_facts(spec: PretrainSpec, index: int) -> list[str]:

@@ -88,7 +88,7 @@ class DataSpec:
     field: FieldSpec
     text: str
     seed: int
-    recipe_version: int = 2
+    recipe_version: int = 3
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class PretrainSpec:
     warmup_share: float
     checkpoint_every: int
     seed: int
-    recipe_version: int = 2
+    recipe_version: int = 3
 
 
 @dataclass(frozen=True)
