@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from selectimprove.provenance import digest_checkpoint
-from selectimprove.scores import COLUMNS, write_scores
+from selectimprove.scores import COLUMNS, RUN_COLUMNS, write_scores
 from selectimprove.specs import KINDS, FigureSpec
 
+LOSSES = {"validation_loss": 0.1, "validation_sequence_loss": 0.5}
 SFT_RUNS = ("F", "B", "FB")
 RL_RUNS = tuple(f"{sft_run}_rl_6_9" for sft_run in SFT_RUNS)
 
@@ -40,14 +41,16 @@ def make_rows(
         "sample": 0,
         "kind": kind,
         "steps": length,
+        "parts": 1,
         "strategy": "forward",
         "forced_strategy": None,
         "first_wrong_step": None,
+        "correct_parts": 0,
         "failure": None,
         "tokens": 20,
         "completion": "",
     }
-    return table.assign(**values)[list(COLUMNS)]
+    return table.assign(**values, **describe_run(run, values["training"]))
 
 
 def make_scores(
@@ -94,17 +97,53 @@ def write_run_scores(scores: pd.DataFrame, folder: Path) -> list[Path]:
     files = []
     for run, rows in scores.groupby("run", sort=False):
         files.append(folder / f"{run}.parquet")
-        write_scores(rows, files[-1])
+        write_scores(rows[list(COLUMNS)], files[-1])
+    return files
+
+
+def describe_run(run: str, training: str) -> dict:
+    """Return the columns of RUN_COLUMNS for a run named as in the configuration."""
+    model = run.partition("_")[0]
+    stages = [data.removeprefix("rl_").replace("_", "-") for data in training.split("+")]
+    trained = training != "sft"
+    settings = {
+        "model": model,
+        "trained_steps": " then ".join(stages) if trained else "2-5",
+        "taught_parts": "1-1",
+        "forward_share": {"F": 1.0, "B": 0.0}.get(model, 0.5),
+        "evaluation_share": 0.5,
+        "field_order": 11,
+        "symbol_map": "fixed",
+        "sft_learning_rate": 5e-4,
+        "learning_rate": 1.5e-4 if trained else None,
+        "beta": 0.05 if trained else None,
+        "completions_per_prompt": 8 if trained else None,
+        **LOSSES,
+    }
+    assert list(settings) == list(RUN_COLUMNS)
+    return settings
+
+
+def write_metrics(scores: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write the SFT runs' metrics below <run>/seed<k>/ and return the files."""
+    files = []
+    for run, seed in scores[["sft_run", "seed"]].drop_duplicates().itertuples(index=False):
+        files.append(folder / run / f"seed{seed}" / "metrics.csv")
+        files[-1].parent.mkdir(parents=True, exist_ok=True)
+        columns = {name: [None, value] for name, value in LOSSES.items()}
+        pd.DataFrame({"step": [1, 2], **columns}).to_csv(files[-1], index=False)
     return files
 
 
 def make_spec(name: str, scores: pd.DataFrame) -> FigureSpec:
-    """Return the spec of a figure or table that declares the RL runs, suites and seeds of the scores."""
-    runs = scores.loc[scores["checkpoint_step"] > 0, "run"]
+    """Return the spec of a figure or table of that module, of the runs, suites and seeds of the scores."""
+    evaluations = scores[["run", "suite"]].drop_duplicates()
+    settings = [name for name in RUN_COLUMNS if name not in LOSSES]
     return FigureSpec(
         name=name,
-        runs=tuple(runs.unique()),
-        suites=tuple(scores["suite"].unique()),
+        module=name,
+        evaluations=tuple(evaluations.itertuples(index=False, name=None)),
         seeds=tuple(int(seed) for seed in scores["seed"].unique()),
+        run_settings=scores.drop_duplicates("run").set_index("run")[settings].to_dict("index"),
         config_digest="c0ffee",
     )

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from selectimprove.config import ConfigError, check_preset, check_space, load_experiment, merge_defaults
+from selectimprove.scores import RUN_COLUMNS
 from selectimprove.specs import (
     DataSpec,
     EvaluationSpec,
@@ -64,7 +65,7 @@ def test_default_configuration_loads(experiment) -> None:
 @pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda file: file.stem)
 def test_presets_load(preset) -> None:
     experiment = load_experiment(merge_defaults(CONFIG, yaml.safe_load(preset.read_text())), SCHEMA)
-    assert experiment.preset == preset.stem
+    assert experiment.preset == {"full": "tiny"}.get(preset.stem, preset.stem)  # full adds to the results of tiny
     for name in [*experiment.figures, *experiment.tables]:
         assert experiment.make_figure_spec(name).runs
 
@@ -75,7 +76,7 @@ BAD = {
     # unknown keys and words
     "unknown key on top": ({"sede": [0]}, r"config: unknown key 'sede' \(did you mean 'seeds'\?\)"),
     "unknown key of the model": ({"model.txt": "symbolic"}, r"model: unknown key 'txt' \(did you mean 'text'\?\)"),
-    "unknown key of the field": ({"field.size": 11}, r"field: unknown key 'size'; allowed are order, symbol_map"),
+    "unknown key of the field": ({"fields.gf11.size": 11}, r"fields\.gf11: unknown key 'size'; allowed are order"),
     "unknown key of the architecture": ({"model.architecture.width": 1}, r"model\.architecture: unknown key 'width'"),
     "unknown key of pretraining": ({"pretrain.beta": 1}, r"pretrain: unknown key 'beta'"),
     "unknown key of a data set": ({"datasets.rl_6_9.step": "6-9"}, r"datasets\.rl_6_9: unknown key 'step' .*'steps'"),
@@ -97,7 +98,10 @@ BAD = {
         r"datasets\.rl_2_5\.kinds: unknown key 'composition'; allowed are evaluation, inversion",
     ),
     "unknown split": ({"datasets.rl_2_5.sizes": {"dev": 5}}, r"datasets\.rl_2_5\.sizes: unknown key 'dev'"),
-    "unknown symbol map": ({"field.symbol_map": "none"}, r"field\.symbol_map: 'none' .*allowed are fixed, per_problem"),
+    "unknown symbol map": (
+        {"fields.gf11.symbol_map": "none"},
+        r"fields\.gf11\.symbol_map: 'none' .*allowed are fixed, per_problem",
+    ),
     "unknown text form": ({"model.text": "prose"}, r"model\.text: 'prose' .*allowed are symbolic, sentences"),
     "unknown loss": ({"rl.F_rl_2_5.loss_type": "ppo"}, r"rl\.F_rl_2_5\.loss_type: 'ppo' .*allowed are grpo"),
     "unusable name": ({"sft.F-1": {"dataset": "sft_F"}}, r"sft: found 'F-1', must be letters, digits"),
@@ -122,7 +126,7 @@ BAD = {
     "scientific notation without a point": ({"sft.F.learning_rate": "1e-4"}, r"sft\.F\.learning_rate: found '1e-4'"),
     "fraction for a count": ({"rl.F_rl_2_5.updates": 1.5}, r"rl\.F_rl_2_5\.updates: found 1\.5, must be integer"),
     "float for a count": ({"rl.F_rl_2_5.updates": 100.0}, r"rl\.F_rl_2_5\.updates: found 100\.0, must be integer"),
-    "float for the order": ({"field.order": 11.0}, r"field\.order: found 11\.0, must be integer"),
+    "float for the order": ({"fields.gf11.order": 11.0}, r"fields\.gf11\.order: found 11\.0, must be integer"),
     "float for a seed": ({"seeds": [0.0]}, r"seeds\.0: found 0\.0, must be integer"),
     "truth for a count": ({"seeds": [True]}, r"seeds\.0: found True, must be integer"),
     "not a number": ({"rl.F_rl_2_5.beta": float("nan")}, r"rl\.F_rl_2_5\.beta: found nan"),
@@ -143,10 +147,10 @@ BAD = {
     ),
     "warm-up without end": ({"pretrain.warmup_share": 1}, r"pretrain\.warmup_share: found 1, must be less than 1"),
     # the field, shares and step ranges
-    "composite order": ({"field.order": 9}, r"field\.order: found 9, must be a prime number from 5 to 97"),
-    "even order": ({"field.order": 4}, r"field\.order: found 4, must be a prime"),
-    "order too large": ({"field.order": 101}, r"field\.order: found 101, must be a prime"),
-    "order too small": ({"field.order": 3}, r"field\.order: found 3, must be a prime"),
+    "composite order": ({"fields.gf11.order": 9}, r"fields\.gf11\.order: found 9, must be a prime number from 5 to 97"),
+    "even order": ({"fields.gf11.order": 4}, r"fields\.gf11\.order: found 4, must be a prime"),
+    "order too large": ({"fields.gf11.order": 101}, r"fields\.gf11\.order: found 101, must be a prime"),
+    "order too small": ({"fields.gf11.order": 3}, r"fields\.gf11\.order: found 3, must be a prime"),
     "steps the wrong way round": ({"datasets.rl_2_5.steps": "5-2"}, r"datasets\.rl_2_5\.steps: found '5-2', .*lower"),
     "steps from zero": ({"datasets.rl_2_5.steps": "0-3"}, r"datasets\.rl_2_5\.steps: found '0-3', .*such as 2-5"),
     "steps in words": ({"datasets.rl_2_5.steps": "x"}, r"datasets\.rl_2_5\.steps: found 'x', .*such as 2-5"),
@@ -192,6 +196,31 @@ BAD = {
     ),
     "SFT and RL of one name": ({"rl.FB": {"start": "F", "dataset": "rl_2_5"}}, r"rl\.FB: .*has this name already"),
     "data set of SFT not declared": ({"sft.F.dataset": "sft_G"}, r"sft\.F\.dataset: data set 'sft_G' is not declared"),
+    "field of a data set not declared": (
+        {"datasets.rl_6_9.field": "gf12"},
+        r"datasets\.rl_6_9\.field: field 'gf12' is not declared; declared are gf11",
+    ),
+    "RL over another field": (
+        {"fields.gf13": {"order": 13}, "datasets.rl_6_9.field": "gf13"},
+        r"rl\.F_rl_6_9\.dataset: rl_6_9 is over the field gf13, but the run starts from a model over gf11",
+    ),
+    "no suite over the field of a run": (
+        {
+            "fields.gf13": {"order": 13},
+            "datasets.held_out": {"field": "gf13", "steps": "6-9"},
+            "suites.steps_6_9.dataset": "held_out",
+        },
+        r"figures\.figure2\.suites: none is over the field gf11 of the run F_rl_6_9",
+    ),
+    "unknown word for strategies": (
+        {"datasets.sft_F.strategies": "best"},
+        r"datasets\.sft_F\.strategies: found 'best', must be null, suited, or shares",
+    ),
+    "more parts than labels": (
+        {"datasets.rl_6_9.parts": "1-3"},
+        r"datasets\.rl_6_9\.steps: found 6-9 in 1-3 parts, .*24 steps",
+    ),
+    "parts the wrong way round": ({"datasets.rl_2_5.parts": "3-1"}, r"datasets\.rl_2_5\.parts: found '3-1', .*lower"),
     "data set of RL not declared": ({"rl.F_rl_2_5.dataset": "rl_0"}, r"rl\.F_rl_2_5\.dataset: data set 'rl_0' is not"),
     "data set of a suite not declared": (
         {"suites.steps_2_5.dataset": "d"},
@@ -208,6 +237,22 @@ BAD = {
     "table without a module": (
         {"tables.table99": {"runs": ["F"], "suites": ["steps_2_5"]}},
         r"tables\.table99: module 'table99' is not declared; declared are .*table1",
+    ),
+    "pattern that no run fits": (
+        {"figures.figure2.runs": ["G*"]},
+        r"figures\.figure2\.runs: run 'G\*' is not declared",
+    ),
+    "figure and table of one name": (
+        {"tables.figure2": {"module": "table1", "runs": ["F"], "suites": ["steps_2_5"]}},
+        r"tables\.figure2: a figure has this name already",
+    ),
+    "budget too short for parts": (
+        {"datasets.rl_2_5.parts": "1-2"},
+        r"rl\.F_rl_2_5\.max_completion_tokens: found 48, .*2 parts of 5 steps takes at least 55 tokens",
+    ),
+    "grid that does not fit the name": (
+        {"rl.{model}_rl": {"grid": {"start": ["F"]}, "dataset": "rl_6_9"}},
+        r"rl\.\{model\}_rl\.grid: found start, must have the placeholders of the name: model",
     ),
     "figure without runs": ({"figures.figure2.runs": []}, r"figures\.figure2\.runs: "),
     # budgets: the longest trace of 9 steps takes 2 + 4 * 9 + 5 words and the end token
@@ -249,10 +294,10 @@ GOOD = {
         "datasets.rl_2_5.steps": "1-1",
         "datasets.rl_2_5.sizes": {"train": 352, "validation": 44, "test": 44},
     },
-    "smallest order": {"field.order": 5, "datasets.defaults.steps": "6-9"}
+    "smallest order": {"fields.gf11.order": 5, "datasets.defaults.steps": "6-9"}
     | {f"datasets.sft_{name}.steps": "6-9" for name in ("F", "B", "FB")}
     | {"datasets.rl_2_5.steps": "6-9"},
-    "largest order": {"field.order": 97},
+    "largest order": {"fields.gf11.order": 97},
     "run from an RL run": {"rl.FB_rl_6_9.start": "FB_rl_2_5"},
     "sentences from a pinned hub id": {
         "model.source": "Qwen/Qwen2.5-1.5B-Instruct",
@@ -321,7 +366,7 @@ def test_defaults_are_merged_key_by_key_and_left_alone() -> None:
 SPECS = {
     "data": (DataSpec, lambda experiment: experiment.make_data_spec("sft_FB", 1)),
     "prompts": (DataSpec, lambda experiment: experiment.make_data_spec("rl_6_9", 1)),
-    "pretrain": (PretrainSpec, lambda experiment: experiment.make_pretrain_spec(1)),
+    "pretrain": (PretrainSpec, lambda experiment: experiment.make_pretrain_spec("gf11", 1)),
     "sft": (SFTSpec, lambda experiment: experiment.make_sft_spec("FB", 1)),
     "rl": (RLSpec, lambda experiment: experiment.make_rl_spec("FB_rl_6_9", 1)),
     "evaluation": (EvaluationSpec, lambda experiment: experiment.make_evaluation_spec("FB_rl_6_9", "steps_6_9", 1)),
@@ -402,8 +447,8 @@ def test_digest_changes_with_any_value(cls, make, experiment) -> None:
     [
         {"seeds": [1]},
         {"seeds": [0, 1]},
-        {"field.order": 13},
-        {"field.symbol_map": "per_problem"},
+        {"fields.gf11.order": 13},
+        {"fields.gf11.symbol_map": "per_problem"},
         {"pretrain.updates": 2001},
         {"model.architecture.layers": 4},
         {"datasets.rl_6_9.kinds": {"evaluation": 0.75, "inversion": 0.25}},
@@ -447,6 +492,60 @@ def test_lineage_and_training_names() -> None:
         assert (spec.run, spec.sft_run) == (run, "FB")
         trainings[run] = spec.training
     assert trainings == {"FB": "sft", "FB_rl_2_5": "rl_2_5", "FB_rl_6_9": "rl_2_5+rl_6_9"}
+
+
+def test_patterns_among_the_runs_of_a_figure() -> None:
+    figures = load({"figures.figure2.runs": ["FB*", "*_rl_6_9"]}).figures
+    assert figures["figure2"]["runs"] == ["FB", "FB_rl_2_5", "FB_rl_6_9", "F_rl_6_9", "B_rl_6_9"]
+
+
+def test_runs_are_evaluated_on_what_figures_take(experiment) -> None:
+    evaluations = experiment.list_evaluations()
+    assert len(evaluations) == len(set(evaluations))
+    assert ("FB_rl_6_9", "steps_2_5") in evaluations
+    assert ("FB_rl_2_5", "steps_2_5") not in evaluations
+    only = load({"figures": {}, "tables": {"table1": {"runs": ["F_rl_2_5"], "suites": ["steps_6_9"]}}})
+    assert only.list_evaluations() == [("F", "steps_6_9"), ("F_rl_2_5", "steps_6_9")]
+
+
+def test_runs_are_evaluated_on_suites_over_their_own_field() -> None:
+    experiment = load(
+        {
+            "fields.gf13": {"order": 13},
+            "datasets.sft_gf13": {"field": "gf13", "strategies": {"forward": 1, "backward": 0}},
+            "datasets.rl_gf13": {"field": "gf13", "steps": "6-9"},
+            "sft.gf13": {"dataset": "sft_gf13"},
+            "rl.gf13_rl": {"start": "gf13", "dataset": "rl_gf13"},
+            "suites.gf13": {"dataset": "rl_gf13"},
+            "figures.figure2": {"runs": ["F_rl_6_9", "gf13_rl"], "suites": ["steps_6_9", "gf13"]},
+        }
+    )
+    spec = experiment.make_figure_spec("figure2")
+    assert spec.evaluations == (
+        ("F", "steps_6_9"),
+        ("gf13", "gf13"),
+        ("F_rl_6_9", "steps_6_9"),
+        ("gf13_rl", "gf13"),
+    )
+    assert [spec.run_settings[run]["field_order"] for run in ("F_rl_6_9", "gf13_rl")] == [11, 13]
+    assert experiment.make_pretrain_spec("gf13", 0).field.order == 13
+
+
+def test_run_settings_say_what_a_run_was_taught_and_trained_on() -> None:
+    experiment = load(
+        {
+            "rl.FB_rl_6_9.start": "FB_rl_2_5",
+            "datasets.rl_6_9.kinds": {"evaluation": 0.75, "inversion": 0.25},
+            "sft.F.learning_rate": 0.1,
+        }
+    )
+    settings = experiment.describe_run("FB_rl_6_9")
+    assert list(settings) == [name for name in RUN_COLUMNS if not name.startswith("validation")]
+    assert (settings["model"], settings["trained_steps"], settings["evaluation_share"]) == ("FB", "6-9", 0.75)
+    assert settings["earlier_steps"] == CONFIG["rl"]["defaults"]["updates"]
+    assert experiment.describe_run("B_rl_6_9")["model"] == "B"
+    assert (experiment.describe_run("F")["model"], experiment.describe_run("F")["sft_learning_rate"]) == ("F", 0.1)
+    assert experiment.describe_run("F")["beta"] is None
 
 
 def test_figures_also_draw_the_models_that_their_runs_start_from(experiment) -> None:

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic_scores import RL_RUNS, add_checkpoints, make_scores, make_spec, write_run_scores
+from synthetic_scores import RL_RUNS, add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
 from selectimprove.figures import figure2, figure3, figure4
 from selectimprove.figures._style import LOOKS, choose_looks
@@ -113,12 +113,13 @@ def test_rendered_files_carry_their_origin(scores, tmp_path):
     scores = add_checkpoints(scores, tmp_path / "checkpoints")
     files = write_run_scores(scores, tmp_path / "scores")
     pdf, png, sidecar = (tmp_path / "out" / f"figure2.{suffix}" for suffix in ("pdf", "png", "json"))
-    render_figure(make_spec("figure2", scores), files, pdf, png, sidecar)
+    render_figure(make_spec("figure2", scores), files, write_metrics(scores, tmp_path / "sft"), pdf, png, sidecar)
 
     record = json.loads(sidecar.read_text())
     assert record["figure"] == "figure2"
     assert record["function"] == "selectimprove.figures.figure2.draw"
-    assert record["scores"] == {str(file): digest_file(file) for file in files}
+    metrics = sorted((tmp_path / "sft").rglob("*.csv"))
+    assert record["scores"] == {str(file): digest_file(file) for file in (*files, *metrics)}
     assert record["files"] == {file.name: digest_file(file) for file in (pdf, png)}
     assert len(record["checkpoints"]) == 9
     first = record["checkpoints"][0]
@@ -139,9 +140,10 @@ def test_rendered_files_carry_their_origin(scores, tmp_path):
 def test_rendering_twice_gives_the_same_bytes(figure, scores, tmp_path):
     name = figure.__name__.rpartition(".")[2]
     spec, files = make_spec(name, scores), write_run_scores(scores, tmp_path)
+    metrics = write_metrics(scores, tmp_path / "sft")
     for attempt in ("a", "b"):
         out = tmp_path / attempt
-        render_figure(spec, files, out / f"{name}.pdf", out / f"{name}.png", out / f"{name}.json")
+        render_figure(spec, files, metrics, out / f"{name}.pdf", out / f"{name}.png", out / f"{name}.json")
     for suffix in ("pdf", "png", "json"):
         assert digest_file(tmp_path / "a" / f"{name}.{suffix}") == digest_file(tmp_path / "b" / f"{name}.{suffix}")
 
@@ -150,23 +152,25 @@ def test_rendering_twice_gives_the_same_bytes(figure, scores, tmp_path):
 def test_rendering_needs_every_declared_run_and_leaves_nothing_behind(missing, scores, tmp_path):
     spec = make_spec("figure3", scores)
     files = write_run_scores(scores[scores["run"] != missing], tmp_path / "scores")
+    metrics = write_metrics(scores, tmp_path / "sft")
     out = tmp_path / "out"
     with pytest.raises(ValueError, match=f"figure3: there are no scores for run {missing}"):
-        render_figure(spec, files, out / "figure3.pdf", out / "figure3.png", out / "figure3.json")
+        render_figure(spec, files, metrics, out / "figure3.pdf", out / "figure3.png", out / "figure3.json")
     assert not out.exists()
 
 
 def test_bad_score_file_is_named(scores, tmp_path):
     spec, files = make_spec("figure2", scores), write_run_scores(scores, tmp_path)
+    metrics = write_metrics(scores, tmp_path / "sft")
     outputs = [tmp_path / f"figure2.{suffix}" for suffix in ("pdf", "png", "json")]
     with pytest.raises(FileNotFoundError, match="lost.parquet: there is no such"):
-        render_figure(spec, [*files, tmp_path / "lost.parquet"], *outputs)
+        render_figure(spec, [*files, tmp_path / "lost.parquet"], metrics, *outputs)
     files[0].write_bytes(files[0].read_bytes()[:-20])
     with pytest.raises(ValueError, match=f"{files[0].name}: this score table cannot be read"):
-        render_figure(spec, files, *outputs)
+        render_figure(spec, files, metrics, *outputs)
     scores.drop(columns="kind").to_parquet(files[0])
     with pytest.raises(ValueError, match=f"{files[0].name}: this score table has no column 'kind'"):
-        render_figure(spec, files, *outputs)
+        render_figure(spec, files, metrics, *outputs)
 
 
 @pytest.mark.parametrize("module", ["rendering", "figures.figure4", "tables.table1", "__main__"])

@@ -3,7 +3,7 @@ from itertools import product
 
 import pandas as pd
 import pytest
-from synthetic_scores import make_rows, make_scores, make_spec, write_run_scores
+from synthetic_scores import make_rows, make_scores, make_spec, write_metrics, write_run_scores
 
 from selectimprove.analysis import wilson_interval
 from selectimprove.provenance import digest_file
@@ -28,9 +28,9 @@ def test_cells_are_the_last_checkpoints(scores):
     table = table1.compute(scores)
     columns = ["model", "training", "kind", "accuracy", "low", "high", "seeds", "worst_seed", "best_seed", "paper"]
     assert list(table.columns) == columns
-    order = product(("B", "F", "FB"), ("sft", "rl_2_5", "rl_6_9"), ("all", "inversion", "evaluation"))
+    order = product(("B", "F", "FB"), ("SFT", "RL 2-5", "RL 6-9"), ("all", "inversion", "evaluation"))
     assert list(table[["model", "training", "kind"]].itertuples(index=False, name=None)) == list(order)
-    expected = {"sft": [0.375, 0.25, 0.5], "rl_2_5": [0.875, 1.0, 0.75], "rl_6_9": [0.875, 1.0, 0.75]}
+    expected = {"SFT": [0.375, 0.25, 0.5], "RL 2-5": [0.875, 1.0, 0.75], "RL 6-9": [0.875, 1.0, 0.75]}
     for (_, training), rows in table.groupby(["model", "training"]):
         assert list(rows["accuracy"]) == pytest.approx(expected[training])
     first = table.iloc[0]  # B, sft, all: 20 problems for each of 2 kinds and 4 lengths
@@ -40,9 +40,9 @@ def test_cells_are_the_last_checkpoints(scores):
 
 def test_paper_numbers_stand_in_their_cells(scores):
     paper = table1.compute(scores).set_index(["model", "training", "kind"])["paper"]
-    assert paper["B", "rl_6_9", "inversion"] == pytest.approx(0.960)
-    assert paper["F", "sft", "evaluation"] == pytest.approx(0.971)
-    assert paper["FB", "rl_2_5", "all"] == pytest.approx(0.600)
+    assert paper["B", "RL 6-9", "inversion"] == pytest.approx(0.960)
+    assert paper["F", "SFT", "evaluation"] == pytest.approx(0.971)
+    assert paper["FB", "RL 2-5", "all"] == pytest.approx(0.600)
 
 
 def test_markdown_has_nine_rows_in_percent(scores):
@@ -67,16 +67,16 @@ def test_several_seeds_are_pooled_and_their_range_is_shown(scores):
 
 
 def test_missing_cell_is_named(scores):
-    with pytest.raises(ValueError, match="sft_run F, training rl_2_5, kind evaluation and for 1 more"):
+    with pytest.raises(ValueError, match="model F, RL 2-5, but there are no scores"):
         table1.compute(scores[scores["run"] != "F_rl_2_5"])
     gap = (scores["run"] == "FB") & (scores["kind"] == "inversion")
-    with pytest.raises(ValueError, match="sft_run FB, training sft, kind inversion$"):
+    with pytest.raises(ValueError, match="model FB, SFT, on kind inversion$"):
         table1.compute(scores[~gap])
 
 
 def test_two_runs_in_a_cell_are_an_error(scores):
     second = make_rows("F_again", 50, "evaluation", 6, [True], training="rl_6_9")
-    with pytest.raises(ValueError, match="model F, training rl_6_9, but has F_rl_6_9, F_again"):
+    with pytest.raises(ValueError, match="model F, RL 6-9, but has F_rl_6_9, F_again"):
         table1.compute(pd.concat([scores, second]))
 
 
@@ -85,15 +85,23 @@ def test_two_suites_are_an_error(scores):
         table1.compute(pd.concat([scores, scores.assign(suite="steps_2_5")]))
 
 
-def test_runs_outside_the_table_do_not_enter(scores):
-    other = make_rows("F_then", 50, "evaluation", 6, [False] * 99, training="rl_2_5+rl_6_9")
-    pd.testing.assert_frame_equal(table1.compute(pd.concat([scores, other])), table1.compute(scores))
+def test_rl_that_the_paper_lacks_has_rows_below(scores):
+    other = pd.concat(
+        make_rows("FB_then", 50, kind, 6, [True] * 4, training="rl_2_5+rl_6_9") for kind in ("evaluation", "inversion")
+    )
+    table = table1.compute(pd.concat([scores, other]))
+    pd.testing.assert_frame_equal(table[:27], table1.compute(scores))
+    assert set(table[27:]["training"]) == {"RL 2-5 then 6-9"}
+    assert table[27:]["paper"].isna().all()
+    last = table1.format_markdown(table).splitlines()[-1]
+    assert last.startswith("| FB, RL 2-5 then 6-9 | 1 | 100.0 [")
+    assert last.endswith("] |  |")
 
 
 def test_rendered_table(scores, tmp_path):
     files = write_run_scores(scores, tmp_path / "scores")
     markdown, csv, sidecar = (tmp_path / f"table1.{suffix}" for suffix in ("md", "csv", "json"))
-    render_table(make_spec("table1", scores), files, markdown, csv, sidecar)
+    render_table(make_spec("table1", scores), files, write_metrics(scores, tmp_path / "sft"), markdown, csv, sidecar)
     table = table1.compute(scores)
     assert markdown.read_text() == table1.format_markdown(table)
     pd.testing.assert_frame_equal(pd.read_csv(csv), table, atol=5e-7, check_dtype=False)

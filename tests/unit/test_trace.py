@@ -2,7 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from synthetic_scores import add_checkpoints, make_scores, make_spec, write_run_scores
+from synthetic_scores import add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
 from selectimprove.__main__ import main
 from selectimprove.rendering import render_figure
@@ -15,7 +15,7 @@ def figure(tmp_path, monkeypatch):
     scores = add_checkpoints(make_scores(lambda *cell: 0.5), Path("checkpoints"))
     files = write_run_scores(scores, Path("scores"))
     pdf, png, sidecar = (Path("figures") / f"figure2.{suffix}" for suffix in ("pdf", "png", "json"))
-    render_figure(make_spec("figure2", scores), files, pdf, png, sidecar)
+    render_figure(make_spec("figure2", scores), files, write_metrics(scores, Path("sft")), pdf, png, sidecar)
     return pdf
 
 
@@ -30,7 +30,9 @@ def test_untouched_figure_matches(figure, capsys):
     output = capsys.readouterr().out
     assert "function      selectimprove.figures.figure2.draw\n" in output
     assert "config digest c0ffee\n" in output
-    assert output.count("matches") == 1 + 6 + 9  # the PDF, a score file a run, the checkpoints
+    assert (
+        output.count("matches") == 1 + 6 + 3 + 9
+    )  # the PDF, a score file a run, metrics of the SFT runs, the checkpoints
     assert "matches  checkpoints/FB_rl_6_9/50\n" in output
 
 

@@ -27,13 +27,21 @@ MODEL = ModelSpec("scratch", None, "symbolic", ARCHITECTURE)
 LORA = LoraSpec(rank=2, alpha=4, dropout=0.0)
 SFT_DATA = DatasetSpec(
     "sft_FB",
+    "gf5",
+    (1, 1),
     (2, 3),
     {"evaluation": 0.5, "inversion": 0.5},
     {"forward": 0.5, "backward": 0.5},
     {"train": 32, "validation": 8, "test": 8},
 )
 RL_DATA = DatasetSpec(
-    "rl_2_3", (2, 3), {"evaluation": 0.5, "inversion": 0.5}, None, {"train": 16, "validation": 8, "test": 12}
+    "rl_2_3",
+    "gf5",
+    (1, 1),
+    (2, 3),
+    {"evaluation": 0.5, "inversion": 0.5},
+    None,
+    {"train": 16, "validation": 8, "test": 12},
 )
 
 

@@ -146,6 +146,11 @@ def parse_range(place: str, text: str) -> tuple[int, int]:
     return lowest, highest
 
 
+def format_range(bounds: tuple[int, int]) -> str:
+    """Return (2, 5) as "2-5"."""
+    return "-".join(map(str, bounds))
+
+
 class Entries(dict):
     """Named entries of one section. Looking up a name that is not declared raises ConfigError."""
 
@@ -260,23 +265,22 @@ class Experiment:
         lineage = self.find_lineage(run)
         sft = self.sft_values[lineage[0]]
         rl = self.rl_values.get(run)
-        taught, trained = self.datasets[sft["dataset"]], self.datasets[(rl or sft)["dataset"]]
+        taught = self.datasets[sft["dataset"]]
         field = self.fields[taught.field]
+        trained_on = [self.datasets[self.rl_values[stage]["dataset"]] for stage in lineage[1:]] or [taught]
         forward_share = None if taught.strategies == "suited" else taught.strategies["forward"]
         return {
             "model": {0: "B", 1: "F", None: "suited"}.get(forward_share, "FB"),
-            "trained_steps": "-".join(map(str, trained.steps)),
-            "trained_parts": "-".join(map(str, trained.parts)),
-            "taught_parts": "-".join(map(str, taught.parts)),
+            "trained_steps": " then ".join(format_range(dataset.steps) for dataset in trained_on),
+            "taught_parts": format_range(taught.parts),
             "forward_share": forward_share,
-            "evaluation_share": trained.kinds["evaluation"],
+            "evaluation_share": trained_on[-1].kinds["evaluation"],
             "field_order": field.order,
             "symbol_map": field.symbol_map,
             "sft_learning_rate": sft["learning_rate"],
             "learning_rate": rl and rl["learning_rate"],
             "beta": rl and rl["beta"],
             "completions_per_prompt": rl and rl["completions_per_prompt"],
-            "earlier_steps": sum(self.rl_values[ancestor]["updates"] for ancestor in lineage[1:-1]),
         }
 
     def make_figure_spec(self, name: str) -> FigureSpec:

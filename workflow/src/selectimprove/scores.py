@@ -32,9 +32,8 @@ COLUMNS = {
 
 RUN_COLUMNS = {
     "model": "'F', 'B' or 'FB': the strategies that SFT taught; 'suited': for each kind the one that suits it",
-    "trained_steps": "steps of the problems it was last trained on, such as '6-9'",
-    "trained_parts": "parts of them, '1-1' for single problems",
-    "taught_parts": "parts of the problems in SFT",
+    "trained_steps": "steps of the problems in RL, such as '6-9' or '2-5 then 6-9'; of those in SFT for an SFT run",
+    "taught_parts": "parts of the problems in SFT, '1-1' for single ones",
     "forward_share": "share of forward completions in SFT",
     "evaluation_share": "share of evaluation problems it was last trained on",
     "field_order": "order of the field",
@@ -43,7 +42,6 @@ RUN_COLUMNS = {
     "learning_rate": "learning rate of RL; missing for an SFT run, as are the next two",
     "beta": "weight of the KL term",
     "completions_per_prompt": "group size",
-    "earlier_steps": "RL steps of the runs that it continues",
     "validation_loss": "cross-entropy of the SFT run's held-out completions, a mean over tokens",
     "validation_sequence_loss": "the same, prompts included",
 }  # of the run, not of a completion; figures find them beside its scores

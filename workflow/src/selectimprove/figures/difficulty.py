@@ -12,18 +12,12 @@ from selectimprove.figures._style import OTHER_LOOKS, Look, finish_axes
 from selectimprove.specs import KINDS
 
 
-def label_training(rows: pd.DataFrame) -> pd.Series:
-    """Return what each row's run was trained on: "SFT", "RL 6-9", or "curriculum to 6-15" if it continues another."""
-    label = ("RL " + rows["trained_steps"]).where(rows["earlier_steps"] == 0, "curriculum to " + rows["trained_steps"])
-    return label.where(rows["training"] != "sft", "SFT")
-
-
 def draw(scores: pd.DataFrame) -> Figure:
     """Return the figure, from the last checkpoint of each run."""
     last = select_last(scores)
-    last = last.assign(label=label_training(last))
+    last = last.assign(label=("RL " + last["trained_steps"]).where(last["training"] != "sft", "SFT"))
     models = [model for model in ("F", "B", "FB") if (last["model"] == model).any()]
-    labels = ["SFT", *sorted(set(last["label"]) - {"SFT"}, key=lambda label: (label[0] == "c", len(label), label))]
+    labels = ["SFT", *sorted(set(last["label"]) - {"SFT"}, key=lambda label: (len(label), label))]
     looks = {"SFT": Look("0.5", "o", ":", "SFT")} | {
         label: Look(*OTHER_LOOKS[i % len(OTHER_LOOKS)], label) for i, label in enumerate(labels[1:])
     }
@@ -53,5 +47,5 @@ def draw(scores: pd.DataFrame) -> Figure:
         grid[0, 0].plot([], [], color=look.color, marker=look.marker, linestyle=look.linestyle, label=look.label)[0]
         for look in looks.values()
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=8)
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     return figure

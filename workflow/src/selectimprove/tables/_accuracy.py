@@ -1,11 +1,8 @@
 """What the accuracy tables share: their rows, from the last checkpoint of each run, and their Markdown."""
 
-import itertools
-
 import pandas as pd
 
-from selectimprove.analysis import check_groups, select_last, summarize_accuracy
-from selectimprove.specs import KINDS
+from selectimprove.analysis import select_last, summarize_accuracy
 
 MODELS = ("B", "F", "FB")
 SHOWN_KINDS = ("all", "inversion", "evaluation")
@@ -23,10 +20,7 @@ def summarize_models(scores: pd.DataFrame) -> pd.DataFrame:
     if len(suites) > 1:
         raise ValueError(f"the table is of one suite, but the scores are of {', '.join(suites)}")
     scores = select_last(scores)
-    of_rl = scores["training"] != "sft"
-    scores = scores.assign(training=("RL " + scores["trained_steps"]).where(of_rl, "SFT"))
-    trainings = ["SFT", *sorted(scores.loc[of_rl, "training"].unique())]
-    check_groups(scores, {"model": MODELS, "training": trainings, "kind": KINDS})
+    scores = scores.assign(training=("RL " + scores["trained_steps"]).where(scores["training"] != "sft", "SFT"))
     for (model, training), runs in scores.groupby(["model", "training"])["run"].unique().items():
         if len(runs) > 1:
             raise ValueError(f"the table takes one run for model {model}, {training}, but has {', '.join(runs)}")
@@ -34,8 +28,30 @@ def summarize_models(scores: pd.DataFrame) -> pd.DataFrame:
     by = ["model", "training", "kind"]
     of_seeds = summarize_accuracy(pooled, [*by, "seed"]).groupby(by)["accuracy"]
     cells = summarize_accuracy(pooled, by).set_index(by).assign(worst_seed=of_seeds.min(), best_seed=of_seeds.max())
-    cells = cells.loc[list(itertools.product(MODELS, trainings, SHOWN_KINDS))].reset_index()
+    rows = sorted(set(zip(scores["model"], scores["training"], strict=True)), key=_rank_row)
+    for row in rows:
+        for kind in SHOWN_KINDS:
+            if (*row, kind) not in cells.index:
+                raise ValueError(f"there are no scores of model {row[0]}, {row[1]}, on kind {kind}")
+    cells = cells.loc[[(*row, kind) for row in rows for kind in SHOWN_KINDS]].reset_index()
     return cells[[*by, "accuracy", "low", "high", "seeds", "worst_seed", "best_seed"]]
+
+
+def format_paper(accuracy: float) -> str:
+    """Return the paper's accuracy in percent, nothing where it has none."""
+    return "" if pd.isna(accuracy) else f"{100 * accuracy:.1f}"
+
+
+def _rank_row(row: tuple[str, str]) -> tuple:
+    """Order rows by model, then SFT, RL on one data set, and RL on several in a row."""
+    model, training = row
+    return (
+        model not in MODELS,
+        MODELS.index(model) if model in MODELS else 0,
+        training.count("then"),
+        training != "SFT",
+        row,
+    )
 
 
 def format_models(table: pd.DataFrame) -> str:
@@ -52,6 +68,6 @@ def format_models(table: pd.DataFrame) -> str:
             text = f"{100 * cell.accuracy:.1f} [{100 * cell.low:.1f}, {100 * cell.high:.1f}]"
             if cell.seeds > 1:
                 text += f"<br>{100 * cell.worst_seed:.1f} to {100 * cell.best_seed:.1f}"
-            row += [text, *([f"{100 * cell.paper:.1f}"] if with_paper else [])]
+            row += [text, *([format_paper(cell.paper)] if with_paper else [])]
         rows.append(row)
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -3,11 +3,13 @@
 All completions come from one suite (the paper's: problems of 6-9 steps).
 """
 
+import math
+
 import pandas as pd
 
-from selectimprove.tables._accuracy import format_models, summarize_models
+from selectimprove.tables._accuracy import SHOWN_KINDS, format_models, summarize_models
 
-# Table 1 of arXiv 2606.13125: pass@1 in percent: all, inversion, evaluation.
+# Table 1 of arXiv 2606.13125: pass@1 in percent, in the order of SHOWN_KINDS.
 PAPER = {
     ("B", "SFT"): (24.5, 38.9, 11.9),
     ("B", "RL 2-5"): (18.4, 25.6, 10.1),
@@ -22,17 +24,21 @@ PAPER = {
 
 
 def compute(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return 27 rows: those of summarize_models, with the paper's accuracy.
+    """Return the rows of summarize_models with the paper's accuracy, missing for RL that it does not have.
 
-    Raises ValueError if a cell of the paper's table has no scores, or if there is one that it does not have.
+    Raises ValueError if a cell of the paper's table has no scores.
     """
     cells = summarize_models(scores)
-    found = list(dict.fromkeys(zip(cells["model"], cells["training"], strict=True)))
-    if found != list(PAPER):
-        raise ValueError(
-            f"Table 1 is of SFT, RL 2-5 and RL 6-9, but the scores are of {', '.join(map(' '.join, found))}"
-        )
-    return cells.assign(paper=[percent / 100 for row in PAPER.values() for percent in row])
+    found = set(zip(cells["model"], cells["training"], strict=True))
+    for model, training in PAPER:
+        if (model, training) not in found:
+            raise ValueError(f"Table 1 has a row for model {model}, {training}, but there are no scores for it")
+    none = (math.nan,) * len(SHOWN_KINDS)
+    rows = zip(cells["model"], cells["training"], cells["kind"], strict=True)
+    cells["paper"] = [
+        PAPER.get((model, training), none)[SHOWN_KINDS.index(kind)] / 100 for model, training, kind in rows
+    ]
+    return cells
 
 
 format_markdown = format_models
