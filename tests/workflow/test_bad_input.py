@@ -11,15 +11,21 @@ BAD_INPUTS = {
         "datasets.sft_F.strategies: unknown key 'sideways'",
     ),
     "unknown kind": ({"datasets": {"rl_2_5": {"kinds": {"guess": 1}}}}, "datasets.rl_2_5.kinds: unknown key 'guess'"),
-    "unknown preset": ({"preset": "huge"}, "preset: 'huge' is not known; allowed are tiny, smoke"),
+    "unknown preset": ({"preset": "huge"}, "preset: 'huge' is not known; allowed are tiny, full, gf23, smoke"),
     "preset without its file": ({"preset": "smoke"}, "preset: 'smoke' needs its file: --configfile"),
     "unknown run": ({"rl": {"F_rl_2_5": {"start": "G"}}}, "rl.F_rl_2_5.start: run 'G' is not declared"),
     "cycle": (
         {"rl": {"F_rl_2_5": {"start": "F_rl_6_9"}, "F_rl_6_9": {"start": "F_rl_2_5"}}},
         "the runs start from one another: F_rl_2_5 <- F_rl_6_9 <- F_rl_2_5",
     ),
-    "order not prime": ({"field": {"order": 9}}, "field.order: found 9, must be a prime number from 5 to 97"),
-    "order out of range": ({"field": {"order": 101}}, "field.order: found 101, must be a prime number from 5 to 97"),
+    "order not prime": (
+        {"fields": {"gf11": {"order": 9}}},
+        "fields.gf11.order: found 9, must be a prime number from 5 to 97",
+    ),
+    "order out of range": (
+        {"fields": {"gf11": {"order": 101}}},
+        "fields.gf11.order: found 101, must be a prime number from 5 to 97",
+    ),
     "steps the wrong way round": ({"datasets": {"rl_2_5": {"steps": "5-2"}}}, "datasets.rl_2_5.steps: found '5-2'"),
     "too many problems": (
         {"datasets": {"rl_2_5": {"sizes": {"test": 8000}}}},
@@ -27,7 +33,7 @@ BAD_INPUTS = {
     ),
     "budget too short": (
         {"rl": {"F_rl_6_9": {"max_completion_tokens": 43}}},
-        "rl.F_rl_6_9.max_completion_tokens: found 43, the longest trace of 9 steps takes at least 44 tokens",
+        "rl.F_rl_6_9.max_completion_tokens: found 43, the longest completion of 9 steps takes at least 44 tokens",
     ),
     "too many prompts a step": (
         {"rl": {"F_rl_6_9": {"prompts_per_step": 2048}}},

@@ -14,7 +14,18 @@ from selectimprove.provenance import digest_checkpoint, digest_file
 from selectimprove.scores import COLUMNS
 
 RUNS = ["F", "B", "FB", *(f"{model}_rl_{steps}" for model in ("F", "B", "FB") for steps in ("2_5", "6_9"))]
-FIGURES = ("figure2", "figure3", "figure4")
+DRAWN = {
+    "core": ["figure2", "figure3", "figure4", "table1"],
+    "amplification": ["amplification"],
+    "composition": ["composition"],
+    "difficulty": ["difficulty"],
+    "field": ["gf13_figure3"],
+    "ablations": ["rl_heatmap", "sft_ablation", "rl_ablation"],
+    "diversity": ["diversity"],
+    "text_variants": ["text_variants"],
+}
+TABLES = ("table1", "sft_ablation", "rl_ablation")
+FIGURES = [name for names in DRAWN.values() for name in names if name not in TABLES]
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +49,10 @@ def test_everything_is_made(checkout):
     assert len(table) == 27
     scores = pd.read_parquet(results / "scores.parquet")
     assert list(scores) == list(COLUMNS)
-    assert set(scores["run"]) == set(RUNS)
-    assert set(scores["suite"]) == {"steps_2_5", "steps_6_9"}
+    assert set(RUNS) < set(scores["run"])
+    assert set(scores["suite"]) == {"steps_2_5", "steps_6_9", "parts_3_5", "gf13_steps_6_9", "stated_steps_6_9"}
+    for name in TABLES:
+        assert (results / "tables" / f"{name}.md").read_text().count("\n") >= 4
     assert not (results / "resume").exists() or not list((results / "resume").rglob("checkpoint-*"))
 
 
@@ -56,7 +69,7 @@ def test_test_problems_are_in_no_training_split(checkout):
 
     def read_chains(split):
         rows = [json.loads(line) for file in data.rglob(f"{split}.jsonl") for line in file.open()]
-        return {json.dumps([row["start"], row["operations"]]) for row in rows}
+        return {json.dumps([row["field_order"], row["start"], row["operations"]]) for row in rows if "parts" not in row}
 
     splits = [read_chains(split) for split in ("train", "validation", "test")]
     assert all(splits)
@@ -108,17 +121,39 @@ def test_edited_training_code_retrains_nothing_but_edited_settings_do(checkout, 
     changes = tmp_path / "changes.yaml"
     changes.write_text("rl: {FB_rl_6_9: {learning_rate: 0.5}}")
     changed = list_planned_rules(checkout, "--configfile", SMOKE, str(changes))
-    assert changed == {"rl": 1, "evaluate": 2, "figure": 3, "table": 1, "scores": 1, "all": 1}
+    figures = ("figure2", "figure3", "figure4", "amplification", "difficulty", "diversity", "text_variants")
+    assert changed == {"rl": 1, "evaluate": 2, "figure": len(figures), "table": 1, "scores": 1, "all": 1}
+
+
+@pytest.mark.parametrize("experiment", DRAWN)
+def test_each_experiment_can_be_asked_for_alone(experiment, tmp_path):
+    fresh = copy_workflow(tmp_path)
+    planned = list_planned_rules(fresh, experiment, "--configfile", SMOKE)
+    assert planned["figure"] + planned.get("table", 0) == len(DRAWN[experiment])
+    assert planned[experiment] == 1
+
+
+def test_runs_are_listed_with_their_state(checkout):
+    process = run_snakemake(checkout, "list_runs", "--configfile", SMOKE)
+    assert process.returncode == 0, process.stdout
+    states = {line.split()[0]: line.split()[-1] for line in process.stdout.splitlines() if line.split()}
+    assert {states[run] for run in (*RUNS, "parts_1_2_rl_3_5", "gf13_FB_rl_6_9")} == {"done"}
+    process = run_snakemake(checkout, "list_runs", "--configfile", SMOKE, "--config", "seeds=[1]")
+    states = {line.split()[0]: line.split()[-1] for line in process.stdout.splitlines() if line.split()}
+    assert {states[run] for run in RUNS} == {"missing"}
 
 
 def test_figure_with_a_missing_table_fails_and_is_not_drawn(checkout, tmp_path):
     """Called by hand with fewer tables than its spec names."""
     record = json.loads((checkout / "results/smoke/figures/figure2.json").read_text())
-    runs = ("F_rl_6_9", "B_rl_6_9", "FB_rl_6_9")
-    spec = {"name": "figure2", "runs": runs, "suites": ["steps_6_9"], "seeds": [0], "config_digest": "0"}
-    tables = [path for path in record["scores"] if "/FB_rl_6_9/" not in path]
+    evaluations = [[run, "steps_6_9"] for run in ("F_rl_6_9", "B_rl_6_9", "FB_rl_6_9")]
+    spec = {"name": "figure2", "module": "figure2", "evaluations": evaluations, "seeds": [0], "config_digest": "0"}
+    spec["run_settings"] = {}
+    tables = [path for path in record["scores"] if path.endswith(".parquet") and "/FB_rl_6_9/" not in path]
+    metrics = [path for path in record["scores"] if path.endswith(".csv")]
     outputs = [f"--{kind}={tmp_path / kind}" for kind in ("pdf", "png", "sidecar")]
-    command = [sys.executable, "workflow/scripts/figure.py", "--spec", json.dumps(spec), "--scores", *tables, *outputs]
+    inputs = ["--scores", *tables, "--metrics", *metrics]
+    command = [sys.executable, "workflow/scripts/figure.py", "--spec", json.dumps(spec), *inputs, *outputs]
     environment = {**os.environ, "PYTHONPATH": str(checkout / "workflow/src")}
     process = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
     assert process.returncode != 0

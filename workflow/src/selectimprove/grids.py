@@ -42,7 +42,7 @@ def expand_grids(place: str, entries: dict[str, Any]) -> dict[str, Any]:
 def _expand_entry(place: str, pattern: str, names: list[str], values: Any) -> dict[str, Any]:
     """Return what one grid entry stands for; names: the placeholders in its name."""
     grid = values.get("grid") if isinstance(values, dict) else None
-    if not isinstance(grid, dict) or sorted(grid) != sorted(names):
+    if not isinstance(grid, dict) or set(grid) != set(names):
         found = ", ".join(map(str, grid)) if isinstance(grid, dict) and grid else "none"
         raise ValueError(
             f"{place}.grid: found {found}, must have the placeholders of the name: {', '.join(names) or 'none'}"
@@ -52,8 +52,8 @@ def _expand_entry(place: str, pattern: str, names: list[str], values: Any) -> di
         labels = grid[name]
         if not isinstance(labels, dict | list) or not labels:
             raise ValueError(f"{place}.grid.{name}: found {labels!r}, must be a list of labels or a mapping from them")
-        overrides = labels if isinstance(labels, dict) else dict.fromkeys(labels, {})
-        for label, override in overrides.items():
+        overrides = list(labels.items()) if isinstance(labels, dict) else [(label, {}) for label in labels]
+        for label, override in overrides:
             # YAML reads 6_9 as the number 69, so a number is refused rather than written out again.
             if not isinstance(label, str) or not re.fullmatch(r"\w+", label):
                 raise ValueError(
@@ -64,7 +64,7 @@ def _expand_entry(place: str, pattern: str, names: list[str], values: Any) -> di
                 raise ValueError(
                     f"{place}.grid.{name}.{label}: found {override!r}, must be a mapping of what it overrides"
                 )
-        axes.append(overrides.items())
+        axes.append(overrides)
     common = {key: value for key, value in values.items() if key != "grid"}
     made = {}
     for cell in itertools.product(*axes):
@@ -72,7 +72,10 @@ def _expand_entry(place: str, pattern: str, names: list[str], values: Any) -> di
         entry = dict(common)
         for _, override in cell:
             entry |= override
-        made[_fill(pattern, labels)] = _fill(entry, labels)
+        name = _fill(pattern, labels)
+        if name in made:
+            raise ValueError(f"{place}: the name {name!r} is given twice")
+        made[name] = _fill(entry, labels)
     return made
 
 

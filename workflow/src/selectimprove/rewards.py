@@ -16,8 +16,10 @@ def find_answer(trace: Trace, part: Problem) -> int | None:
 
 
 def find_final_answer(traces: list[Trace], problem: AnyProblem) -> int | None:
-    """Return the answer that a completion ends with; None unless it has one trace a part and the last has an answer."""
-    return find_answer(traces[-1], problem.parts[-1]) if len(traces) == len(problem.parts) else None
+    """Return the answer that a completion ends with; None unless it has one trace a part, each with its answer line."""
+    if len(traces) != len(problem.parts) or any(trace.answer is None for trace in traces):
+        return None
+    return find_answer(traces[-1], problem.parts[-1])
 
 
 def verify_completion(completion: str, problem: AnyProblem, text: TextForm) -> float:

@@ -1,4 +1,7 @@
-"""The declared runs with their key settings, and whether what lies under results/ is up to date with them."""
+"""The declared runs with their key settings, and whether their checkpoints were made from these and their inputs.
+
+What a change further up will remake, only a dry run of Snakemake says.
+"""
 
 import json
 from pathlib import Path
