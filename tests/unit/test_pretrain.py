@@ -37,7 +37,7 @@ def test_every_log_executes_its_prompt_from_its_own_opening():
 
 
 def test_prompt_says_nothing_about_the_log():
-    """The prompt's ends, when shown, agree with the log's by chance only; the rest, the question too, are coin flips."""
+    """The prompt's ends, when shown, agree with the log's by chance only; the rest, question too, are coin flips."""
     seen = Counter()
     for index in range(LOGS):
         prompt, opening, words = split_log(index)
