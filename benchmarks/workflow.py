@@ -27,13 +27,14 @@ TIMESTAMP = re.compile(r"^\[(\w{3} \w{3} +\d+ [\d:]+ \d{4})\]$", re.MULTILINE)
 
 def measure_planning(runs: int) -> tuple[float, int]:
     """Return the seconds that a dry run of `runs` more RL runs takes and the number of jobs it plans."""
+    grid = {"start": list(STARTS), "index": [str(index) for index in range(runs // len(STARTS))]}
     declared = {
-        f"run_{index}": {"start": STARTS[index % 3], "dataset": "rl_6_9", "learning_rate": 1e-6 * (index + 1)}
-        for index in range(runs)
+        "rl": {"{start}_{index}": {"grid": grid, "start": "{start}", "dataset": "rl_6_9"}},
+        "figures": {"figure2": {"runs": [f"{start}_*" for start in STARTS]}},
     }
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "runs.yaml"
-        config.write_text(yaml.safe_dump({"rl": declared, "figures": {"figure2": {"runs": list(declared)}}}))
+        config.write_text(yaml.safe_dump(declared))
         started = time.perf_counter()
         command = ["snakemake", "--cores", "1", "--dry-run", "--quiet", "rules", "--configfile", str(config)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
