@@ -4,7 +4,7 @@ The model decides the form: `symbolic` for the tiny word-level tokenizer, `sente
 completion is the same trace in both: an opening that names x or y and its value, one line a step, and an answer line
 that gives both ends of the chain, of which only the one that was asked for counts.
 
-    symbolic   x e3 L7 + e5 L8 * e2 y ? ? y :       ->  x e3 L7 + e5 e9 L8 * e2 e1 A x e3 y e1
+    symbolic   x e3 L7 + e5 L8 * e2 y ? ? y         ->  x e3 L7 + e5 e9 L8 * e2 e1 A x e3 y e1
     sentences  Start: x = e3. Step 7: add e5. ...   ->  x = e3 / Step 7: e3 + e5 = e9 / ... / Answer: x = e3, y = e1
 """
 
@@ -117,7 +117,7 @@ class SymbolicText:
         """Return every word that a prompt or completion over GF(order) can hold."""
         labels = [f"L{label}" for label in range(1, self.label_pool + 1)]
         symbols = [f"e{index}" for index in range(order)]
-        return ["x", "y", "?", ":", "A", "M", *OPERATORS, *labels, *symbols, *map(str, range(order))]
+        return ["x", "y", "?", "A", "M", *OPERATORS, *labels, *symbols, *map(str, range(order))]
 
     def write_prompt(self, problem: Problem) -> str:
         ends = (problem.start, None) if problem.unknown == "y" else (None, problem.end)
@@ -130,7 +130,7 @@ class SymbolicText:
         for label, (operator, operand) in enumerate(problem.operations, problem.first_label):
             words += [f"L{label}", SIGNS[operator], problem.field.symbol(operand)]
         words += ["y", "?" if end is None else problem.field.symbol(end)]
-        return " ".join([*words, "?", asked, ":"])
+        return " ".join([*words, "?", asked])
 
     def write_map(self, field: Field) -> list[str]:
         """Return the words that state the symbol map."""
@@ -138,7 +138,7 @@ class SymbolicText:
         return ["M", *(word for pair in pairs for word in pair)]
 
     _STEP = r"L(\d+) ([+*]) (e\d+) "
-    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?x (\?|e\d+) ((?:{_STEP})+)y (\?|e\d+) \? [xy] :")
+    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?x (\?|e\d+) ((?:{_STEP})+)y (\?|e\d+) \? [xy]")
 
     def read_prompt(self, prompt: str, order: int, field: Field | None) -> Problem:
         match = self._PROMPT.fullmatch(prompt)
