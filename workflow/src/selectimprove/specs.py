@@ -85,7 +85,7 @@ class DataSpec:
     field: FieldSpec
     text: str
     seed: int
-    recipe_version: int = 4
+    recipe_version: int = 3
 
 
 @dataclass(frozen=True)
