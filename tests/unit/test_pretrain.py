@@ -14,8 +14,8 @@ LOGS = 4000
 
 def split_log(index):
     context, continuation = write_log(make_pretrain_spec(), index)
-    prompt, opening = context.split(" : ")
-    return prompt.split(), opening.split(), continuation.split()
+    *prompt, name, value = context.split()
+    return prompt, [name, value], continuation.split()
 
 
 def test_every_log_executes_its_prompt_from_its_own_opening():

@@ -20,7 +20,7 @@ def test_written_forms_are_pinned() -> None:
     """The texts of one problem to the letter: a change of form is a change of every model."""
     symbolic, sentences = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
     forward, backward = (write(PROBLEM) for write in STRATEGIES.values())
-    assert symbolic.write_prompt(PROBLEM) == "x e2 L7 + e5 L8 * e9 y ? ? y :"
+    assert symbolic.write_prompt(PROBLEM) == "x e2 L7 + e5 L8 * e9 y ? ? y"
     assert symbolic.write_completion(forward, GF11) == "x e2 L7 + e5 e6 L8 * e9 e0 A x e2 y e0"
     assert symbolic.write_completion(backward, GF11) == "y e0 L8 / e9 e6 L7 - e5 e2 A x e2 y e0"
     assert sentences.write_prompt(PROBLEM) == (
@@ -105,23 +105,23 @@ def test_mutated_prompts_are_read_exactly_or_refused(text, problem, data) -> Non
 
 MALFORMED = {
     "symbolic": {
-        "the wrong question": "x e2 L7 + e5 y ? ? x :",
-        "no colon": "x e2 L7 + e5 y ?",
-        "no steps": "x e2 y ? ? y :",
-        "both ends": "x e2 L7 + e5 y e6 ? y :",
-        "no end": "x ? L7 + e5 y ? ? y :",
-        "multiplies by zero": "x ? L7 * e3 y e2 ? x :",
-        "symbol beyond the field": "x e2 L7 + e11 y ? ? y :",
-        "leading zero": "x e02 L7 + e5 y ? ? y :",
-        "labels do not follow": "x e2 L7 + e5 L3 * e9 y ? ? y :",
-        "label with a leading zero": "x e2 L07 + e5 y ? ? y :",
-        "label in other digits": "x e2 L٧ + e5 y ? ? y :",
-        "short map": "M e0 3 e1 1 x e1 L7 + e5 y ? ? y :",
-        "map with a repeat": "M e0 1 e1 1 e2 2 e3 3 e4 4 x e0 L7 + e2 y ? ? y :",
-        "map out of order": "M e1 1 e0 0 e2 2 e3 3 e4 4 x e1 L7 + e2 y ? ? y :",
-        "map beyond the field": "M e0 0 e1 1 e2 2 e3 3 e4 9 x e4 L7 + e2 y ? ? y :",
-        "trailing space": "x e2 L7 + e5 y ? ? y : ",
-        "trailing newline": "x e2 L7 + e5 y ? ? y :\n",
+        "the wrong question": "x e2 L7 + e5 y ? ? x",
+        "no question": "x e2 L7 + e5 y ?",
+        "no steps": "x e2 y ? ? y",
+        "both ends": "x e2 L7 + e5 y e6 ? y",
+        "no end": "x ? L7 + e5 y ? ? y",
+        "multiplies by zero": "x ? L7 * e3 y e2 ? x",
+        "symbol beyond the field": "x e2 L7 + e11 y ? ? y",
+        "leading zero": "x e02 L7 + e5 y ? ? y",
+        "labels do not follow": "x e2 L7 + e5 L3 * e9 y ? ? y",
+        "label with a leading zero": "x e2 L07 + e5 y ? ? y",
+        "label in other digits": "x e2 L٧ + e5 y ? ? y",
+        "short map": "M e0 3 e1 1 x e1 L7 + e5 y ? ? y",
+        "map with a repeat": "M e0 1 e1 1 e2 2 e3 3 e4 4 x e0 L7 + e2 y ? ? y",
+        "map out of order": "M e1 1 e0 0 e2 2 e3 3 e4 4 x e1 L7 + e2 y ? ? y",
+        "map beyond the field": "M e0 0 e1 1 e2 2 e3 3 e4 9 x e4 L7 + e2 y ? ? y",
+        "trailing space": "x e2 L7 + e5 y ? ? y ",
+        "trailing newline": "x e2 L7 + e5 y ? ? y\n",
     },
     "sentences": {
         "no steps": "Start: x = e2.\nEnd: y is not known.\nWhat is y?",

@@ -4,7 +4,7 @@ The model decides the form: `symbolic` for the tiny word-level tokenizer, `sente
 completion is the same trace in both: an opening that names x or y and its value, one line a step, and an answer line
 that gives both ends of the chain, of which only the one that was asked for counts.
 
-    symbolic   x e3 L7 + e5 L8 * e2 y ? ? y :       ->  x e3 L7 + e5 e9 L8 * e2 e1 A x e3 y e1
+    symbolic   x e3 L7 + e5 L8 * e2 y ? ? y         ->  x e3 L7 + e5 e9 L8 * e2 e1 A x e3 y e1
     sentences  Start: x = e3. Step 7: add e5. ...   ->  x = e3 / Step 7: e3 + e5 = e9 / ... / Answer: x = e3, y = e1
 
 The prompt of a composition states its parts in a row, where the word A (the answer before) stands for what a part is
@@ -141,7 +141,7 @@ class SymbolicText:
         """Return every word that a prompt or completion over GF(order) can hold."""
         labels = [f"L{label}" for label in range(1, self.label_pool + 1)]
         symbols = [f"e{index}" for index in range(order)]
-        return ["x", "y", "?", ":", "A", "M", *OPERATORS, *labels, *symbols, *map(str, range(order))]
+        return ["x", "y", "?", "A", "M", *OPERATORS, *labels, *symbols, *map(str, range(order))]
 
     def write_prompt(self, problem: AnyProblem) -> str:
         words = self.write_map(problem.field) if problem.stated_map else []
@@ -149,13 +149,13 @@ class SymbolicText:
             asks_end = part.unknown == "y"
             given = "A" if position else part.field.symbol(part.start if asks_end else part.end)
             words += self._write_chain(part, *((given, "?") if asks_end else ("?", given)), part.unknown)
-        return " ".join([*words, ":"])
+        return " ".join(words)
 
     def write_log_prompt(self, problem: Problem, start: int | None, end: int | None, asked: str) -> str:
         """Return the prompt of a pretraining log: the chain between any two ends, None for a hidden one."""
         words = self.write_map(problem.field) if problem.stated_map else []
         ends = ("?" if value is None else problem.field.symbol(value) for value in (start, end))
-        return " ".join([*words, *self._write_chain(problem, *ends, asked), ":"])
+        return " ".join([*words, *self._write_chain(problem, *ends, asked)])
 
     @staticmethod
     def _write_chain(problem: Problem, start: str, end: str, asked: str) -> list[str]:
@@ -170,8 +170,8 @@ class SymbolicText:
         return ["M", *(word for pair in pairs for word in pair)]
 
     _STEP = r"L(\d+) ([+*]) (e\d+) "
-    _CHAIN = rf"x (\?|A|e\d+) ((?:{_STEP})+)y (\?|A|e\d+) \? [xy] "
-    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?((?:{_CHAIN})+):")
+    _CHAIN = rf"x (\?|A|e\d+) ((?:{_STEP})+)y (\?|A|e\d+) \? [xy]"
+    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?({_CHAIN}(?: {_CHAIN})*)")
 
     def read_prompt(self, prompt: str, order: int, field: Field | None) -> AnyProblem:
         match = self._PROMPT.fullmatch(prompt)
