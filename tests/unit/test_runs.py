@@ -120,7 +120,7 @@ def test_last_checkpoint_lies_with_its_stage(experiment) -> None:
     found = [find_checkpoint(experiment, RESULTS, run, 3) for run in ("FB", "FB_rl_2_5", "FB_further")]
     assert list(map(str, found)) == [
         "results/tiny/sft/FB/seed3/checkpoints/step0",
-        "results/tiny/rl/FB_rl_2_5/seed3/checkpoints/step100",
+        f"results/tiny/rl/FB_rl_2_5/seed3/checkpoints/step{experiment.rl_values['FB_rl_2_5']['updates']}",
         "results/tiny/rl/FB_further/seed3/checkpoints/step40",
     ]
 
