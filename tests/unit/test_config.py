@@ -64,7 +64,7 @@ def test_default_configuration_loads(experiment) -> None:
 @pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda file: file.stem)
 def test_presets_load(preset) -> None:
     experiment = load_experiment(merge_defaults(CONFIG, yaml.safe_load(preset.read_text())), SCHEMA)
-    assert experiment.preset == preset.stem
+    assert experiment.preset == {"three_seeds": "tiny"}.get(preset.stem, preset.stem)  # it adds to the results of tiny
     for name in [*experiment.figures, *experiment.tables]:
         assert experiment.make_figure_spec(name).runs
 
