@@ -8,7 +8,8 @@ A pretrained language model brings what the tiny model must be given: knowing ho
   prompt and opening carry no loss.
 - facts: single steps (value, label, sign, operand, result) in a batch of their own; only results carry loss.
 
-One update takes `logs_per_update` logs and as many rows of facts. Logs of like length share an update, to save padding.
+One update takes `logs_per_update` logs and as many rows of facts. The steps of a log are the lesser of two draws, so that
+short logs are common and long ones rare; logs of like length share an update, to save padding.
 """
 
 import logging
@@ -53,7 +54,7 @@ def write_log(spec: PretrainSpec, index: int) -> tuple[str, str]:
     text = SymbolicText()
     stream = random_stream("pretrain", "logs", spec.seed, index)
     order = spec.field.order
-    steps = stream.randint(*spec.steps)
+    steps = min(stream.randint(*spec.steps), stream.randint(*spec.steps))
     problem = Problem(
         kind=stream.choice(("evaluation", "inversion")),
         field=draw_field(spec, "pretrain", "logs", spec.seed, index),
