@@ -8,8 +8,8 @@ A pretrained language model brings what the tiny model must be given: knowing ho
   prompt and opening carry no loss.
 - facts: single steps (value, label, sign, operand, result) in a batch of their own; only results carry loss.
 
-One update takes `logs_per_update` logs and as many rows of facts. The steps of a log are the lesser of two draws, so that
-short logs are common and long ones rare; logs of like length share an update, to save padding.
+One update takes `logs_per_update` logs and as many rows of facts. The steps of a log are the lesser of two draws, so
+that short logs are common and long ones rare; logs of like length share an update, to save padding.
 """
 
 import logging
