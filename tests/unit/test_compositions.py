@@ -72,7 +72,6 @@ def split_prompt(prompt: str, form: str) -> list[tuple[str, str, list[tuple[str,
     parts = []
     if form == "symbolic":
         words = prompt.split(" ")
-        assert words.pop() == ":"
         if words[0] == "M":
             words = words[words.index("x") :]
         while words:

@@ -20,6 +20,8 @@ KEYS = {"id", "kind", "steps", "field_order", "start", "operations", "end", "fir
 def make_spec(symbol_map="fixed", text="symbolic", strategies=True, order=11, seed=3, **sizes) -> DataSpec:
     dataset = DatasetSpec(
         name="data",
+        field="field",
+        parts=(1, 1),
         steps=(2, 5),
         kinds={"evaluation": 0.5, "inversion": 0.5},
         strategies={"forward": 0.5, "backward": 0.5} if strategies else None,
