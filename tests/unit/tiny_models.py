@@ -67,7 +67,14 @@ def save_data(folder: Path, dataset: DatasetSpec) -> Path:
 
 
 def make_pretrain_spec(**changes) -> PretrainSpec:
-    values = {"steps": (1, 4), "updates": 4, "logs_per_update": 8, "facts_per_row": 3, "learning_rate": 1e-2}
+    values = {
+        "steps": (1, 4),
+        "updates": 4,
+        "logs_per_update": 8,
+        "forward_share": 0.5,
+        "facts_per_row": 3,
+        "learning_rate": 1e-2,
+    }
     values |= {"warmup_share": 0.0, "checkpoint_every": 2, "seed": 0}
     return PretrainSpec(model=MODEL, field=FIELD, **(values | changes))
 

@@ -65,7 +65,8 @@ def write_log(spec: PretrainSpec, index: int) -> tuple[str, str]:
     )
     start, end = (stream.choice((None, stream.randrange(order))) for _ in NAMES)
     asked = problem.unknown  # of a kind drawn at random: it says nothing about the ends, nor about the trace
-    trace = stream.choice(tuple(STRATEGIES.values()))(problem)
+    strategy = "forward" if stream.random() < spec.forward_share else "backward"
+    trace = STRATEGIES[strategy](problem)
     opening, continuation = text.write_completion(trace, problem.field).split(" L", 1)
     return f"{text.write_log_prompt(problem, start, end, asked)} {opening}", f"L{continuation}"
 

@@ -93,13 +93,17 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class PretrainSpec:
-    """Pretraining of the tiny base on execution logs of `steps` steps and on single field facts."""
+    """Pretraining of the tiny base on execution logs of `steps` steps and on single field facts.
+
+    forward_share: the share of logs that are executed forward.
+    """
 
     model: ModelSpec
     field: FieldSpec
     steps: tuple[int, int]
     updates: int
     logs_per_update: int
+    forward_share: float
     facts_per_row: int
     learning_rate: float
     warmup_share: float
