@@ -513,7 +513,7 @@ PIECES = {
 def test_written_forms_are_pinned() -> None:
     """The texts of one composition to the letter: a change of form is a change of every model."""
     symbolic, sentences = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
-    assert symbolic.write_prompt(PROBLEM) == "x e2 L7 + e5 L8 * e9 y ? ? y x ? L9 + e4 y A ? x :"
+    assert symbolic.write_prompt(PROBLEM) == "x e2 L7 + e5 L8 * e9 y ? ? y x ? L9 + e4 y A ? x"
     assert sentences.write_prompt(PROBLEM) == (
         f"{INTRO}Start: x = e2.\nStep 7: add e5.\nStep 8: multiply by e9.\nEnd: y is not known.\nWhat is y?\n"
         "Start: x is not known.\nStep 9: add e4.\nEnd: y = the answer before.\nWhat is x?"
@@ -557,19 +557,19 @@ def test_mutated_prompts_are_read_exactly_or_refused(text, problem, data) -> Non
 
 MALFORMED = {
     "symbolic": {
-        "first part given the answer before": "x A L7 + e5 y ? ? y x ? L8 + e4 y A ? x :",
-        "second part given a value": "x e2 L7 + e5 y ? ? y x ? L8 + e4 y e0 ? x :",
-        "second part given both ends": "x e2 L7 + e5 y ? ? y x A L8 + e4 y e0 ? x :",
-        "second part given the answer before at both ends": "x e2 L7 + e5 y ? ? y x A L8 + e4 y A ? x :",
-        "second part given nothing": "x e2 L7 + e5 y ? ? y x ? L8 + e4 y ? ? x :",
-        "second part that asks for what it gives": "x e2 L7 + e5 y ? ? y x ? L8 + e4 y A ? y :",
-        "single part given the answer before": "x A L7 + e5 y ? ? y :",
-        "labels that start again": "x e2 L7 + e5 y ? ? y x ? L7 + e4 y A ? x :",
-        "labels with a gap": "x e2 L7 + e5 y ? ? y x ? L9 + e4 y A ? x :",
-        "colon between the parts": "x e2 L7 + e5 y ? ? y : x ? L8 + e4 y A ? x :",
-        "second part without steps": "x e2 L7 + e5 y ? ? y x ? y A ? x :",
+        "first part given the answer before": "x A L7 + e5 y ? ? y x ? L8 + e4 y A ? x",
+        "second part given a value": "x e2 L7 + e5 y ? ? y x ? L8 + e4 y e0 ? x",
+        "second part given both ends": "x e2 L7 + e5 y ? ? y x A L8 + e4 y e0 ? x",
+        "second part given the answer before at both ends": "x e2 L7 + e5 y ? ? y x A L8 + e4 y A ? x",
+        "second part given nothing": "x e2 L7 + e5 y ? ? y x ? L8 + e4 y ? ? x",
+        "second part that asks for what it gives": "x e2 L7 + e5 y ? ? y x ? L8 + e4 y A ? y",
+        "single part given the answer before": "x A L7 + e5 y ? ? y",
+        "labels that start again": "x e2 L7 + e5 y ? ? y x ? L7 + e4 y A ? x",
+        "labels with a gap": "x e2 L7 + e5 y ? ? y x ? L9 + e4 y A ? x",
+        "colon between the parts": "x e2 L7 + e5 y ? ? y : x ? L8 + e4 y A ? x",
+        "second part without steps": "x e2 L7 + e5 y ? ? y x ? y A ? x",
         "half a part at the end": "x e2 L7 + e5 y ? ? y x ? L8 + e4 :",
-        "multiplies by zero": "x e2 L7 + e5 y ? ? y x ? L8 * e3 y A ? x :",
+        "multiplies by zero": "x e2 L7 + e5 y ? ? y x ? L8 * e3 y A ? x",
     },
     "sentences": {
         "first part given the answer before": "Start: x = the answer before.\nStep 1: add e5.\nEnd: y is not known.\n"

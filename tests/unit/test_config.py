@@ -68,7 +68,7 @@ def test_presets_load(preset) -> None:
     adding = ("full", "three_seeds")  # to the results of tiny
     assert experiment.preset == ("tiny" if preset.stem in adding else preset.stem)
     for name in [*experiment.figures, *experiment.tables]:
-        assert experiment.make_figure_spec(name).runs
+        assert experiment.make_figure_spec(name).evaluations
 
 
 ALL_RL = [run for run in CONFIG["rl"] if run != "defaults"]
@@ -159,7 +159,7 @@ BAD = {
     "pretraining steps the wrong way round": ({"pretrain.steps": "9-1"}, r"pretrain\.steps: found '9-1', .*lower"),
     "more steps than labels": (
         {"datasets.rl_6_9.steps": "6-25"},
-        r"datasets\.rl_6_9\.steps: found '?6-25'?, .*24 steps",
+        r"datasets\.rl_6_9\.steps: found 6-25 in 1-1 parts, .*24 steps",
     ),
     "more pretraining steps than labels": ({"pretrain.steps": "1-25"}, r"pretrain\.steps: .*24"),
     "kinds that sum to more": (
@@ -542,8 +542,7 @@ def test_run_settings_say_what_a_run_was_taught_and_trained_on() -> None:
     )
     settings = experiment.describe_run("FB_rl_6_9")
     assert list(settings) == [name for name in RUN_COLUMNS if not name.startswith("validation")]
-    assert (settings["model"], settings["trained_steps"], settings["evaluation_share"]) == ("FB", "6-9", 0.75)
-    assert settings["earlier_steps"] == CONFIG["rl"]["defaults"]["updates"]
+    assert (settings["model"], settings["trained_steps"], settings["evaluation_share"]) == ("FB", "2-5 then 6-9", 0.75)
     assert experiment.describe_run("B_rl_6_9")["model"] == "B"
     assert (experiment.describe_run("F")["model"], experiment.describe_run("F")["sft_learning_rate"]) == ("F", 0.1)
     assert experiment.describe_run("F")["beta"] is None

@@ -15,7 +15,7 @@ def make_run(run, shares, training="rl_6_9", step=50, **columns):
     """Return the rows of one checkpoint: shares[kind] of PROBLEMS problems of 6 steps are correct."""
     parts = []
     for kind, share in shares.items():
-        correct = [index < share * PROBLEMS for index in range(PROBLEMS)]
+        correct = [index < round(share * PROBLEMS) for index in range(PROBLEMS)]
         parts.append(make_rows(run, step, kind, 6, correct, training=training))
     return pd.concat(parts).assign(**columns)
 
@@ -40,12 +40,7 @@ HALF = {"evaluation": 0.5, "inversion": 0.5}
 def test_amplification_weighs_routing_by_the_mixture():
     start = make_sft("FB", HALF).assign(strategy=["forward", "backward"] * PROBLEMS)
     routed = {"evaluation": "forward", "inversion": "backward"}
-    runs = [
-        make_run(
-            f"FB_evaluation_{100 * share:.0f}", HALF, evaluation_share=share, run=f"FB_evaluation_{100 * share:.0f}"
-        )
-        for share in (0.25, 0.75)
-    ]
+    runs = [make_run(f"FB_evaluation_{100 * share:.0f}", HALF, evaluation_share=share) for share in (0.25, 0.75)]
     runs = [rows.assign(strategy=rows["kind"].map(routed)) for rows in runs]
     over_training, at_end, by_kind = amplification.draw(pd.concat([start, *runs], ignore_index=True)).axes
     lines = list_lines(over_training)
@@ -60,10 +55,10 @@ def test_amplification_weighs_routing_by_the_mixture():
 def test_composition_prefixes_fall_with_the_first_wrong_part():
     def make_parts(run, training, step, reached):
         rows = make_rows(run, step, "composition", 9, [count == 3 for count in reached], training=training)
-        return rows.assign(parts=3, correct_parts=reached, taught_parts="1-2")
+        return rows.assign(parts=3, correct_parts=reached, taught_parts="1-2", sft_run="parts_1_2", model="suited")
 
     start = make_parts("parts_1_2", "sft", 0, [0, 1, 1, 3])
-    trained = make_parts("parts_1_2_rl", "rl_parts_3_5", 50, [3, 3, 3, 2]).assign(sft_run="parts")
+    trained = make_parts("parts_1_2_rl", "rl_parts_3_5", 50, [3, 3, 3, 2])
     figure = composition.draw(pd.concat([start, trained], ignore_index=True))
     over_training, prefixes = figure.axes
     assert list_lines(over_training)["3"] == ([0, 50], pytest.approx([25, 75]))

@@ -17,7 +17,9 @@ GF11 = FieldSpec(11, "fixed")
 
 def make_spec(name="data", steps=(4, 6), evaluation=0.5, size=300, **sizes) -> DatasetSpec:
     kinds = {"evaluation": evaluation, "inversion": 1 - evaluation}
-    return DatasetSpec(name, "field", (1, 1), steps, kinds, None, {"train": size, "validation": 30, "test": 30, **sizes})
+    return DatasetSpec(
+        name, "field", (1, 1), steps, kinds, None, {"train": size, "validation": 30, "test": 30, **sizes}
+    )
 
 
 def sample(spec, split="train", seed=0, field=GF11, label_pool=LABEL_POOL) -> list:

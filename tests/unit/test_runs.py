@@ -137,7 +137,7 @@ def test_run_without_its_last_checkpoint_is_missing(experiment) -> None:
 CHANGES = {
     "RL setting": ({"rl.F_rl_2_5.beta": 0.1}, {"F_rl_2_5"}),
     "fewer updates": ({"rl.F_rl_6_9.updates": 75}, {"F_rl_6_9"}),
-    "default of RL": ({"rl.defaults.learning_rate": 1.0e-4}, RL_RUNS),
+    "default of RL": ({"rl.defaults.learning_rate": 1.0}, RL_RUNS),
     "setting of an SFT run": ({"sft.B.epochs": 2}, {"B", "B_rl_2_5", "B_rl_6_9"}),
     "SFT run two runs before": ({"sft.FB.epochs": 2}, {"FB", "FB_rl_2_5", "FB_rl_6_9", "FB_further"}),
     "RL run before": ({"rl.FB_rl_2_5.temperature": 1.0}, {"FB_rl_2_5", "FB_further"}),
@@ -179,7 +179,7 @@ INPUTS = {
     "base model": ("pretrain/gf11/seed0/checkpoint/model.safetensors", RUNS),
     "SFT model": ("sft/B/seed0/checkpoints/step0/model.safetensors", {"B_rl_2_5", "B_rl_6_9"}),
     "RL model that another run starts from": (
-        "rl/FB_rl_2_5/seed0/checkpoints/step100/model.safetensors",
+        f"rl/FB_rl_2_5/seed0/checkpoints/step{CONFIG['rl']['defaults']['updates']}/model.safetensors",
         {"FB_further"},
     ),
     "checkpoint that no run starts from": ("rl/FB_rl_2_5/seed0/checkpoints/step25/model.safetensors", set()),
