@@ -57,8 +57,8 @@ def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step:
                 "forced_strategy": None,
                 "correct": reading.correct,
                 "first_wrong_step": reading.first_wrong_step,
-                "failure": reading.failure,
                 "correct_parts": reading.correct_parts,
+                "failure": reading.failure,
                 "tokens": len(ids),
                 "completion": completion,
             }
