@@ -47,5 +47,9 @@ rule data:
 
 
 rule list_runs:
+    log:
+        f"{RESULTS}/logs/list_runs.txt",
     run:
-        print(runs.format_runs(runs.list_runs(experiment, RESULTS)))
+        table = runs.format_runs(runs.list_runs(experiment, RESULTS))
+        print(table)
+        Path(log[0]).write_text(table + "\n")

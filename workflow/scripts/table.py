@@ -11,6 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", required=True, help="FigureSpec as JSON")
     parser.add_argument("--scores", required=True, type=Path, nargs="+", help="Parquet tables it is computed from")
+    parser.add_argument("--metrics", required=True, type=Path, nargs="+", help="step metrics of the SFT runs")
     parser.add_argument("--markdown", required=True, type=Path)
     parser.add_argument("--csv", required=True, type=Path)
     parser.add_argument("--sidecar", required=True, type=Path, help="JSON record of what it was computed from")
