@@ -50,6 +50,4 @@ rule list_runs:
     log:
         f"{RESULTS}/logs/list_runs.txt",
     run:
-        table = runs.format_runs(runs.list_runs(experiment, RESULTS))
-        print(table)
-        Path(log[0]).write_text(table + "\n")
+        runs.print_runs(experiment, RESULTS, log[0])

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from selectimprove.config import Experiment
-from selectimprove.provenance import RECORD, digest_checkpoint, digest_file
+from selectimprove.provenance import RECORD, digest_checkpoint, digest_file, write_whole
 from selectimprove.specs import dump_spec
 
 SETTINGS = ("start", "dataset", "updates", "learning_rate", "beta", "completions_per_prompt")
@@ -58,3 +58,10 @@ def list_runs(experiment: Experiment, results: Path) -> pd.DataFrame:
 def format_runs(table: pd.DataFrame) -> str:
     """Return the table as text, a line a run."""
     return table.fillna("").to_string(index=False)
+
+
+def print_runs(experiment: Experiment, results: Path, log_file: Path) -> None:
+    """Print the declared runs, and keep what was printed in `log_file`."""
+    text = format_runs(list_runs(experiment, results))
+    print(text)
+    write_whole(log_file, lambda file: file.write_text(text + "\n"))
