@@ -106,10 +106,10 @@ def edit(file: Path, old: str = "", new: str = "\n"):
 
 
 def test_edited_figure_module_redraws_that_figure_alone(checkout):
-    edit(checkout / "workflow/src/selectimprove/figures/figure3.py")
+    edit(checkout / "workflow/src/selectimprove/figures/figure4.py")
     planned = list_planned_rules(checkout, "--configfile", SMOKE)
     assert planned == {"all": 1, "figure": 1}
-    process = run_snakemake(checkout, "results/smoke/figures/figure3.pdf", "--configfile", SMOKE)
+    process = run_snakemake(checkout, "results/smoke/figures/figure4.pdf", "--configfile", SMOKE)
     assert process.returncode == 0, process.stdout
     assert list_planned_rules(checkout, "--configfile", SMOKE) == {}
 
@@ -133,12 +133,14 @@ def test_each_experiment_can_be_asked_for_alone(experiment, tmp_path):
     assert planned[experiment] == 1
 
 
-def test_runs_are_listed_with_their_state(checkout):
+def test_runs_are_listed_with_their_state(checkout, tmp_path):
     process = run_snakemake(checkout, "list_runs", "--configfile", SMOKE)
     assert process.returncode == 0, process.stdout
     states = {line.split()[0]: line.split()[-1] for line in process.stdout.splitlines() if line.split()}
     assert {states[run] for run in (*RUNS, "parts_1_2_rl_3_5", "gf13_FB_rl_6_9")} == {"done"}
-    process = run_snakemake(checkout, "list_runs", "--configfile", SMOKE, "--config", "seeds=[1]")
+    (tmp_path / "seed1.yaml").write_text("seeds: [1]")
+    process = run_snakemake(checkout, "list_runs", "--configfile", SMOKE, str(tmp_path / "seed1.yaml"))
+    assert process.returncode == 0, process.stdout
     states = {line.split()[0]: line.split()[-1] for line in process.stdout.splitlines() if line.split()}
     assert {states[run] for run in RUNS} == {"missing"}
 
