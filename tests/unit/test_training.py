@@ -196,9 +196,10 @@ class KeepGradients(TrainerCallback):
 
 
 def test_shared_prompts_give_the_loss_and_gradient_of_the_stock_trainer(tmp_path, base, rl_data, rewarded_opening):
-    """On the same completions, of several lengths, some of them alone in having a reward, away from the reference."""
+    """On the same completions, of several lengths, some the same or alone in having a reward, off the reference."""
     rows = read_rows(rl_data / "train.jsonl")
     completions = [[3 + (7 * row + at * at) % 20 for at in range(2 + (5 * row) % 13)] for row in range(16)]
+    completions[3], completions[14] = completions[1], completions[12]
     measured = []
     for trainer_class in (GRPOTrainer, grpo.SharedPromptTrainer):
 

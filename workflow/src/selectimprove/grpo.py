@@ -43,8 +43,9 @@ from selectimprove.training import (
 class SharedPromptTrainer(GRPOTrainer):
     """GRPOTrainer that runs each prompt of a group through the model once, to sample and to score completions.
 
-    Loss and gradient are those of GRPOTrainer on the same completions, to rounding. Only the grouping of completions
-    into micro-batches differs: groups stay whole, so that they can share their prompt.
+    Completions of a group that came out the same are scored once, too. Loss and gradient are those of GRPOTrainer on
+    the same completions, to rounding. Only the grouping of completions into micro-batches differs: groups stay whole,
+    so that they can share their prompt.
     """
 
     def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
@@ -89,7 +90,10 @@ class SharedPromptTrainer(GRPOTrainer):
         longest_completion = int(mask[:, -completion_columns:].sum(1).max())
         begin = ids.shape[1] - completion_columns - longest_prompt
         columns = slice(begin, begin + longest_prompt + longest_completion)
-        ids, mask = ids[:, columns], mask[:, columns]
+        # Rows that are the same are scored once. They come back sorted, so those of one prompt stay together.
+        rows, copy_of = torch.cat([ids[:, columns], mask[:, columns]], dim=1).unique(dim=0, return_inverse=True)
+        ids, mask = rows.chunk(2, dim=1)
+        prompt_lengths = mask[:, :longest_prompt].sum(1)
         prompts, prompt_of_row = ids[:, :longest_prompt].unique_consecutive(dim=0, return_inverse=True)
         lengths = prompt_lengths.new_empty(len(prompts)).index_copy(0, prompt_of_row, prompt_lengths)
         prompt_positions = torch.arange(longest_prompt, device=ids.device) - (longest_prompt - lengths)[:, None]
@@ -115,7 +119,10 @@ class SharedPromptTrainer(GRPOTrainer):
                 fused_lm_head=True,
             )
         cut = completion_columns - longest_completion
-        return pad(output.log_probs, (0, cut)), None if output.entropy is None else pad(output.entropy, (0, cut))
+        log_probs, entropies = (
+            None if values is None else pad(values[copy_of], (0, cut)) for values in (output.log_probs, output.entropy)
+        )
+        return log_probs, entropies
 
 
 def schedule_prompts(spec: RLSpec, rows: list[dict[str, Any]], conversational: bool) -> Dataset:
