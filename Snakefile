@@ -50,4 +50,6 @@ rule list_runs:
     log:
         f"{RESULTS}/logs/list_runs.txt",
     run:
-        runs.print_runs(experiment, RESULTS, log[0])
+        from selectimprove.runs import print_runs  # here, since it imports pandas
+
+        print_runs(experiment, RESULTS, log[0])

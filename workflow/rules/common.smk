@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 SOURCE = Path(workflow.basedir) / "workflow" / "src"
 sys.path.insert(0, str(SOURCE))
 
-from selectimprove import runs, specs
+from selectimprove import specs
 from selectimprove.config import ConfigError, check_preset, check_space, load_experiment
 
 WORKFLOW = "workflow"
@@ -45,8 +45,7 @@ wildcard_constraints:
 
 
 def find_checkpoints_folder(run, seed):
-    stage = "sft" if run in experiment.sft_values else "rl"
-    return f"{RESULTS}/{stage}/{run}/seed{seed}/checkpoints"
+    return f"{RESULTS}/{experiment.find_checkpoints_folder(run, seed)}"
 
 
 def find_data_folder(dataset, seed):
@@ -96,8 +95,9 @@ def list_figure_scores(name):
 
 
 def list_figure_metrics(name):
-    roots = dict.fromkeys(experiment.find_lineage(run)[0] for run in experiment.find_figure(name)["runs"])
-    return [f"{RESULTS}/sft/{run}/seed{seed}/metrics.csv" for run in roots for seed in experiment.seeds]
+    runs = experiment.list_figure_runs(experiment.find_figure(name))
+    sft_runs = [run for run in runs if run in experiment.sft_values]
+    return [f"{RESULTS}/sft/{run}/seed{seed}/metrics.csv" for run in sft_runs for seed in experiment.seeds]
 
 
 def list_drawn(figures, tables):

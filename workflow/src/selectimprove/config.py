@@ -209,6 +209,14 @@ class Experiment:
         """Return the name of the field over which the run's problems are."""
         return self.datasets[self.sft_values[self.find_lineage(run)[0]]["dataset"]].field
 
+    def make_run_spec(self, run: str, seed: int) -> SFTSpec | RLSpec:
+        return self.make_rl_spec(run, seed) if run in self.rl_values else self.make_sft_spec(run, seed)
+
+    def find_checkpoints_folder(self, run: str, seed: int) -> str:
+        """Return where the run's checkpoints lie, relative to the folder of the results."""
+        stage = "sft" if run in self.sft_values else "rl"
+        return f"{stage}/{run}/seed{seed}/checkpoints"
+
     def list_checkpoint_steps(self, run: str) -> list[int]:
         """Return the RL steps of the run's kept checkpoints; [0] for an SFT run."""
         if run not in self.rl_values:
@@ -294,8 +302,7 @@ class Experiment:
                 fields = dict.fromkeys(self.find_field(run) for run in values["runs"])
                 upstream += [self.make_pretrain_spec(field, seed) for field in fields]
             for run in dict.fromkeys(run for lineage in lineages for run in lineage):
-                make = self.make_rl_spec if run in self.rl_values else self.make_sft_spec
-                spec = make(run, seed)
+                spec = self.make_run_spec(run, seed)
                 upstream += [spec, self.make_data_spec(spec.dataset, seed)]
             for run, suite in evaluations:
                 evaluation = self.make_evaluation_spec(run, suite, seed)

@@ -18,10 +18,8 @@ SETTINGS = ("start", "dataset", "updates", "learning_rate", "beta", "completions
 
 def find_checkpoint(experiment: Experiment, results: Path, run: str, seed: int) -> Path:
     """Return the folder of the run's last checkpoint, which is the last to be made."""
-    stage = "sft" if run in experiment.sft_values else "rl"
-    return (
-        Path(results) / stage / run / f"seed{seed}" / "checkpoints" / f"step{experiment.list_checkpoint_steps(run)[-1]}"
-    )
+    last_step = experiment.list_checkpoint_steps(run)[-1]
+    return Path(results) / experiment.find_checkpoints_folder(run, seed) / f"step{last_step}"
 
 
 def find_state(experiment: Experiment, results: Path, run: str, seed: int) -> str:
@@ -30,8 +28,7 @@ def find_state(experiment: Experiment, results: Path, run: str, seed: int) -> st
     if not record_file.is_file():
         return "missing"
     record = json.loads(record_file.read_text())
-    make_spec = experiment.make_rl_spec if run in experiment.rl_values else experiment.make_sft_spec
-    if record["spec"] != json.loads(dump_spec(make_spec(run, seed))):
+    if record["spec"] != json.loads(dump_spec(experiment.make_run_spec(run, seed))):
         return "stale"
     for name, digest in record["inputs"].items():
         path = Path(name)
