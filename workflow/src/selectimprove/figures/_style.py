@@ -1,13 +1,16 @@
 """What the figures share: a look for each curve that survives grey print and colour blindness, and drawn accuracies."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
+import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from selectimprove.analysis import summarize_accuracy
+from selectimprove.specs import KINDS
 
 STEP_LABEL = "RL step (updates)"
 ACCURACY_LABEL = "accuracy, one sample (pass@1, %)"
@@ -47,6 +50,20 @@ def choose_looks(curves: Iterable[str]) -> dict[str, Look]:
     return looks | {name: Look(*OTHER_LOOKS[i % len(OTHER_LOOKS)], name) for i, name in enumerate(others)}
 
 
+def choose_shades(count: int) -> list[str]:
+    """Return colours of one sequence, from dark to light; its lightest end is left out, since it fades into white."""
+    viridis = matplotlib.colormaps["viridis"]
+    return [matplotlib.colors.to_hex(viridis(0.9 * i / max(1, count - 1))) for i in range(count)]
+
+
+def choose_length_looks(lengths: list[int]) -> dict[int, Look]:
+    """Return a look for each length, a number of steps or parts: lighter with length."""
+    return {
+        length: Look(color, ".", "-", str(length))
+        for length, color in zip(lengths, choose_shades(len(lengths)), strict=True)
+    }
+
+
 def draw_accuracy(axes: Axes, rows: pd.DataFrame, look: Look, band_alpha: float = 0.15) -> None:
     """Draw the accuracy of one curve's rows over RL steps, all seeds pooled, with its 95 % band."""
     summary = summarize_accuracy(rows, ["checkpoint_step"])
@@ -65,6 +82,33 @@ def draw_accuracy(axes: Axes, rows: pd.DataFrame, look: Look, band_alpha: float 
         markersize=4.5,
         markevery=1 + len(summary) // MOST_MARKERS,
     )
+
+
+def draw_intervals(axes: Axes, x: pd.Series, line: pd.DataFrame, column: str, **style: Any) -> None:
+    """Draw a column of shares against `x`, in percent, with the bars from `low` to `high`."""
+    errors = [100 * (line[column] - line["low"]), 100 * (line["high"] - line[column])]
+    axes.errorbar(x, 100 * line[column], yerr=errors, **style)
+
+
+def draw_kinds(rows: pd.DataFrame, column: str, looks: Mapping[str, Look], legend_columns: int) -> Figure:
+    """Return a figure of accuracy over RL steps with a panel for each kind, and in it a line for each look's rows.
+
+    looks: by the value that `column` has in the rows of its line.
+    """
+    figure = Figure(figsize=(7.6, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(KINDS), sharey=True)
+    for axes, kind in zip(panels, KINDS, strict=True):
+        for value, look in looks.items():
+            of_line = rows[(rows[column] == value) & (rows["kind"] == kind)]
+            draw_accuracy(axes, of_line, look)
+            draw_seeds(axes, of_line, look)
+        finish_axes(axes)
+        axes.set_title(kind, fontsize=10)
+        axes.set_xlabel(STEP_LABEL)
+    panels[0].set_ylabel(ACCURACY_LABEL)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=legend_columns, frameon=False, fontsize=8)
+    return figure
 
 
 def draw_seeds(axes: Axes, rows: pd.DataFrame, look: Look) -> None:

@@ -5,13 +5,12 @@ the end, against that share; on the diagonal, each problem is opened by the stra
 same completions by kind; amplification that is only selection keeps these at 100 and 0 %, whatever the mixture.
 """
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from selectimprove.analysis import select_curves, select_last, summarize_share
-from selectimprove.figures._style import KIND_LOOKS, STEP_LABEL, finish_axes
+from selectimprove.figures._style import KIND_LOOKS, STEP_LABEL, choose_shades, draw_intervals, finish_axes
 from selectimprove.specs import KINDS
 
 
@@ -33,12 +32,10 @@ def draw(scores: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     over_training, at_end, by_kind = figure.subplots(1, 3)
     shares = sorted(rows["evaluation_share"].unique(), reverse=True)
-    colors = matplotlib.colormaps["viridis"]
+    colors = dict(zip(shares, choose_shades(len(shares)), strict=True))
     for mixture, line in mix_shares(rows).groupby("evaluation_share"):
-        color = colors(0.9 * shares.index(mixture) / max(1, len(shares) - 1))
-        over_training.plot(
-            line["checkpoint_step"], 100 * line["share"], color=color, marker=".", label=f"{100 * mixture:.0f} %"
-        )
+        label = f"{100 * mixture:.0f} %"
+        over_training.plot(line["checkpoint_step"], 100 * line["share"], color=colors[mixture], marker=".", label=label)
     over_training.legend(title="evaluation\nproblems", fontsize=7, title_fontsize=7, frameon=False)
     last = select_last(rows[rows["checkpoint_step"] > 0])
     final = mix_shares(last)
@@ -47,10 +44,11 @@ def draw(scores: pd.DataFrame) -> Figure:
     routing = summarize_share(last, ["evaluation_share", "kind"], last["strategy"] == "forward")
     for kind in KINDS:
         look, line = KIND_LOOKS[kind], routing[routing["kind"] == kind]
-        by_kind.errorbar(
+        draw_intervals(
+            by_kind,
             100 * line["evaluation_share"],
-            100 * line["share"],
-            yerr=100 * pd.concat([line["share"] - line["low"], line["high"] - line["share"]], axis=1).to_numpy().T,
+            line,
+            "share",
             color=look.color,
             marker=look.marker,
             linestyle=look.linestyle,

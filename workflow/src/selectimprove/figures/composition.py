@@ -4,12 +4,11 @@ Left and middle: by number of parts, over RL steps; step 0 is the SFT model. Rig
 the problems with the most parts: the share of completions whose first k parts all have the right answer.
 """
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.analysis import select_curves, select_last, summarize_share
-from selectimprove.figures._style import ACCURACY_LABEL, STEP_LABEL, Look, draw_accuracy, finish_axes
+from selectimprove.figures._style import ACCURACY_LABEL, STEP_LABEL, choose_length_looks, draw_accuracy, finish_axes
 
 PREFIX_STYLES = {"SFT": ":", "RL": "-"}
 
@@ -19,11 +18,7 @@ def draw(scores: pd.DataFrame) -> Figure:
     rows = select_curves(scores)
     taught = sorted(rows["taught_parts"].unique())
     lengths = sorted(int(parts) for parts in rows["parts"].unique())
-    shades = matplotlib.colormaps["viridis"]
-    looks = {
-        parts: Look(matplotlib.colors.to_hex(shades(0.9 * i / max(1, len(lengths) - 1))), ".", "-", str(parts))
-        for i, parts in enumerate(lengths)
-    }
+    looks = choose_length_looks(lengths)
     figure = Figure(figsize=(4.8 + 2.4 * len(taught), 3.4), layout="constrained")
     *over_training, prefixes = figure.subplots(1, len(taught) + 1, sharey=True)
     for axes, parts_taught in zip(over_training, taught, strict=True):

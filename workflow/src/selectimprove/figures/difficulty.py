@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.analysis import select_last, summarize_accuracy
-from selectimprove.figures._style import OTHER_LOOKS, Look, finish_axes
+from selectimprove.figures._style import OTHER_LOOKS, Look, draw_intervals, finish_axes
 from selectimprove.specs import KINDS
 
 
@@ -28,10 +28,11 @@ def draw(scores: pd.DataFrame) -> Figure:
             panel = last[(last["model"] == model) & (last["kind"] == kind)]
             for label, line in summarize_accuracy(panel, ["label", "steps"]).groupby("label"):
                 look = looks[label]
-                axes.errorbar(
+                draw_intervals(
+                    axes,
                     line["steps"],
-                    100 * line["accuracy"],
-                    yerr=[100 * (line["accuracy"] - line["low"]), 100 * (line["high"] - line["accuracy"])],
+                    line,
+                    "accuracy",
                     color=look.color,
                     marker=look.marker,
                     linestyle=look.linestyle,

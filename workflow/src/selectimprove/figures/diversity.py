@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.analysis import select_last, summarize_accuracy
-from selectimprove.figures._style import ACCURACY_LABEL, finish_axes
+from selectimprove.figures._style import ACCURACY_LABEL, draw_intervals, finish_axes
 
 STAGES = {"SFT": ("0.5", "o", ":"), "RL": ("black", "o", "-")}
 
@@ -22,10 +22,11 @@ def draw(scores: pd.DataFrame) -> Figure:
         for stage, (color, marker, linestyle) in STAGES.items():
             rows = panel[(panel["training"] == "sft") == (stage == "SFT")]
             line = summarize_accuracy(rows, ["forward_share"])
-            axes.errorbar(
+            draw_intervals(
+                axes,
                 100 * line["forward_share"],
-                100 * line["accuracy"],
-                yerr=[100 * (line["accuracy"] - line["low"]), 100 * (line["high"] - line["accuracy"])],
+                line,
+                "accuracy",
                 color=color,
                 marker=marker,
                 linestyle=linestyle,

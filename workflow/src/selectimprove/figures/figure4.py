@@ -4,13 +4,19 @@ Each cell has RL steps on the left, step 0 being the SFT model, and the last che
 length, on the right. Longer problems are lighter. Bands and bars are 95 % Wilson intervals over problems of all seeds.
 """
 
-import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from selectimprove.analysis import check_groups, select_curves, summarize_accuracy
-from selectimprove.figures._style import STEP_LABEL, Look, choose_looks, draw_accuracy, finish_axes
+from selectimprove.figures._style import (
+    STEP_LABEL,
+    Look,
+    choose_length_looks,
+    choose_looks,
+    draw_accuracy,
+    finish_axes,
+)
 from selectimprove.specs import KINDS
 
 
@@ -40,16 +46,6 @@ def draw(scores: pd.DataFrame) -> Figure:
     handles, labels = over_training.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", title="steps of\nproblem", frameon=False, fontsize=8)
     return figure
-
-
-def choose_length_looks(lengths: list[int]) -> dict[int, Look]:
-    """Return a look for each number of steps: of one sequence of colours, lighter with length."""
-    viridis = matplotlib.colormaps["viridis"]
-    shades = [0.9 * i / max(1, len(lengths) - 1) for i in range(len(lengths))]  # its lightest end fades into white
-    return {
-        length: Look(matplotlib.colors.to_hex(viridis(shade)), ".", "-", str(length))
-        for length, shade in zip(lengths, shades, strict=True)
-    }
 
 
 def draw_end(axes: Axes, panel: pd.DataFrame, looks: dict[int, Look]) -> None:

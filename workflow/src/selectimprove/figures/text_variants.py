@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.analysis import check_groups, select_curves
-from selectimprove.figures._style import ACCURACY_LABEL, STEP_LABEL, Look, draw_accuracy, draw_seeds, finish_axes
+from selectimprove.figures._style import Look, draw_kinds
 from selectimprove.specs import KINDS
 
 MAP_LOOKS = {
@@ -20,17 +20,4 @@ def draw(scores: pd.DataFrame) -> Figure:
     """Return the figure. Raises ValueError if the scores of a map, of an RL run or of its SFT start are missing."""
     rows = select_curves(scores)
     check_groups(rows, {"symbol_map": tuple(MAP_LOOKS), "kind": KINDS})
-    figure = Figure(figsize=(7.6, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(KINDS), sharey=True)
-    for axes, kind in zip(panels, KINDS, strict=True):
-        for symbol_map, look in MAP_LOOKS.items():
-            panel = rows[(rows["kind"] == kind) & (rows["symbol_map"] == symbol_map)]
-            draw_accuracy(axes, panel, look)
-            draw_seeds(axes, panel, look)
-        finish_axes(axes)
-        axes.set_title(kind, fontsize=10)
-        axes.set_xlabel(STEP_LABEL)
-    panels[0].set_ylabel(ACCURACY_LABEL)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    return figure
+    return draw_kinds(rows, "symbol_map", MAP_LOOKS, legend_columns=2)
