@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from selectimprove.field import Field
-from selectimprove.problems import AnyProblem, Composition, Problem, make_problem
+from selectimprove.problems import AnyProblem, Problem, compose_problems, make_problem
 
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 OPERATORS = {sign: operator for operator, sign in SIGNS.items()}
@@ -97,21 +97,20 @@ def _build_problem(
 
     Raises ValueError unless the first part is given a value and each other the answer before it.
     """
-    problems = []
-    answer: Given = None
-    for position, (start, end, operations) in enumerate(parts):
+    kinds = []
+    givens = []
+    for position, (start, end, _) in enumerate(parts):
         if (start is None) == (end is None):
             raise ValueError("a part is given either x or y")
-        given = end if start is None else start
-        if (given == "before") != (position > 0):
+        kinds.append("inversion" if start is None else "evaluation")
+        givens.append(end if start is None else start)
+        if (givens[-1] == "before") != (position > 0):
             raise ValueError("the first part is given a value, each other the answer before it")
-        kind = "inversion" if start is None else "evaluation"
-        alone = len(parts) == 1
-        value = answer if position else given
-        problems.append(make_problem(kind, field, value, tuple(operations), first_label, stated and alone))
-        answer = problems[-1].answer
-        first_label += len(operations)
-    return problems[0] if len(problems) == 1 else Composition(tuple(problems), stated)
+    operations = tuple(operation for _, _, own in parts for operation in own)
+    if len(parts) == 1:
+        return make_problem(kinds[0], field, givens[0], operations, first_label, stated)
+    lengths = [len(own) for _, _, own in parts]
+    return compose_problems(kinds, lengths, field, givens[0], operations, first_label, stated)
 
 
 def _require(element: int | None, symbol: str) -> int:
