@@ -70,6 +70,18 @@ def summarize_share(scores: pd.DataFrame, by: list[str], which: pd.Series) -> pd
     return summary.rename(columns={"accuracy": "share"})[[*by, "share", "low", "high"]]
 
 
+def summarize_settings(scores: pd.DataFrame, settings: list[str], what: str = "runs") -> pd.DataFrame:
+    """Return the accuracy of each model and setting at the last checkpoint, as summarize_accuracy does.
+
+    settings: columns of RUN_COLUMNS. Raises ValueError if two runs of one model share them; it calls them `what`.
+    """
+    last = select_last(scores)
+    by = ["model", *settings]
+    if last.groupby(by)["run"].nunique().max() > 1:
+        raise ValueError(f"two {what} of one model have the same {', '.join(settings)}")
+    return summarize_accuracy(last, by)
+
+
 def select_curves(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of each RL run's curve, with a column `curve`: its model, or its name if models are shared.
 

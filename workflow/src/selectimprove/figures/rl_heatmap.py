@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.analysis import select_last, summarize_accuracy
+from selectimprove.analysis import summarize_settings
 
 
 def draw(scores: pd.DataFrame) -> Figure:
@@ -11,11 +11,8 @@ def draw(scores: pd.DataFrame) -> Figure:
 
     Raises ValueError if two runs of one model share their settings.
     """
-    last = select_last(scores[scores["training"] != "sft"])
-    keys = ["model", "learning_rate", "completions_per_prompt", "beta"]
-    if last.groupby(keys)["run"].nunique().max() > 1:
-        raise ValueError("rl_heatmap: two runs of one model have the same learning rate, group size and beta")
-    cells = summarize_accuracy(last, keys)
+    trained = scores[scores["training"] != "sft"]
+    cells = summarize_settings(trained, ["learning_rate", "completions_per_prompt", "beta"])
     models = [model for model in ("B", "F", "FB") if (cells["model"] == model).any()]
     figure = Figure(figsize=(2.9 * len(models) + 0.8, 3.2), layout="constrained")
     panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]

@@ -5,7 +5,7 @@ The paper's learning rates are 1e-5 and 5e-5; its cells stand beside ours of the
 
 import pandas as pd
 
-from selectimprove.analysis import select_last, summarize_accuracy
+from selectimprove.analysis import summarize_settings
 
 SETTINGS = ["learning_rate", "completions_per_prompt", "beta"]
 
@@ -18,11 +18,7 @@ def compute(scores: pd.DataFrame) -> pd.DataFrame:
 
     Accuracies are fractions. Raises ValueError if two runs of one model share their settings.
     """
-    last = select_last(scores[scores["training"] != "sft"])
-    keys = ["model", *SETTINGS]
-    if last.groupby(keys)["run"].nunique().max() > 1:
-        raise ValueError("rl_ablation: two runs of one model have the same learning rate, group size and beta")
-    cells = summarize_accuracy(last, keys)
+    cells = summarize_settings(scores[scores["training"] != "sft"], SETTINGS)
     lowest = cells["learning_rate"].min()
     paper = [
         PAPER.get((cell.completions_per_prompt, cell.beta), (None,) * 3)[("B", "F", "FB").index(cell.model)]
@@ -31,7 +27,7 @@ def compute(scores: pd.DataFrame) -> pd.DataFrame:
         for cell in cells.itertuples()
     ]
     cells["paper"] = pd.array(paper, dtype="Float64") / 100
-    return cells[[*keys, "accuracy", "low", "high", "seeds", "paper"]]
+    return cells[["model", *SETTINGS, "accuracy", "low", "high", "seeds", "paper"]]
 
 
 def format_markdown(table: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ beside ours of the same rank of learning rate.
 
 import pandas as pd
 
-from selectimprove.analysis import summarize_accuracy
+from selectimprove.analysis import summarize_settings
 
 # arXiv 2606.13125: validation cross-entropy by rising learning rate.
 PAPER = {"B": (0.0856, 0.0859, 0.0863), "F": (0.0857, 0.0858, 0.0862), "FB": (0.0879, 0.0879, 0.0884)}
@@ -19,10 +19,9 @@ def compute(scores: pd.DataFrame) -> pd.DataFrame:
     """
     scores = scores[scores["training"] == "sft"]
     keys = ["model", "sft_learning_rate"]
-    if scores.groupby(keys)["run"].nunique().max() > 1:
-        raise ValueError("sft_ablation: two SFT runs of one model have the same learning rate")
+    accuracies = summarize_settings(scores, ["sft_learning_rate"], what="SFT runs")
     losses = scores.drop_duplicates(["run", "seed"]).groupby(keys)[["validation_loss", "validation_sequence_loss"]]
-    table = summarize_accuracy(scores, keys).merge(losses.mean().reset_index(), on=keys)
+    table = accuracies.merge(losses.mean().reset_index(), on=keys)
     rank = table.groupby("model")["sft_learning_rate"].rank().astype(int)
     papers = [PAPER.get(model, ()) for model in table["model"]]
     table["paper"] = [paper[at - 1] if at <= len(paper) else None for paper, at in zip(papers, rank, strict=True)]
