@@ -1,5 +1,5 @@
 # make reproduce    the tiny preset, from nothing to Table 1 and Figures 2-4
-# make test         all tests            make smoke    every rule once, in about two minutes
+# make test         all tests            make smoke    every rule, in a few minutes
 # make env          the virtual environment alone
 PYTHON ?= python3
 VENV := .venv

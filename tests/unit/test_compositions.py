@@ -453,7 +453,12 @@ def answered(draw) -> tuple[Composition, list[str]]:
 
 
 def write(problem, strategies, text) -> str:
-    return join([STRATEGIES[name](part) for name, part in zip(strategies, problem.parts, strict=True)], problem, text)
+    return join(write_traces(problem, strategies), problem, text)
+
+
+def write_traces(problem, strategies) -> list:
+    """Return the right trace of each part in its strategy."""
+    return [STRATEGIES[name](part) for name, part in zip(strategies, problem.parts, strict=True)]
 
 
 def join(traces, problem, text) -> str:
@@ -680,7 +685,7 @@ def test_wrong_answer_line_is_paid_unless_it_is_the_last(text, problem_and_strat
     """Where the parts after it are right nonetheless, so is the end; but no part from the wrong one on is counted."""
     problem, strategies = problem_and_strategies
     wrong_part = draw_part(data, problem)
-    traces = [STRATEGIES[name](part) for name, part in zip(strategies, problem.parts, strict=True)]
+    traces = write_traces(problem, strategies)
     part, answer = problem.parts[wrong_part], list(traces[wrong_part].answer)
     answer[part.kind == "evaluation"] = draw_other(data, part.answer, problem.field.order)
     traces[wrong_part] = dataclasses.replace(traces[wrong_part], answer=tuple(answer))
@@ -698,7 +703,7 @@ def test_wrong_answer_line_is_paid_unless_it_is_the_last(text, problem_and_strat
 def test_wrong_given_end_in_an_answer_line_is_paid_but_not_right_throughout(text, problem_and_strategies, data) -> None:
     problem, strategies = problem_and_strategies
     wrong_part = draw_part(data, problem)
-    traces = [STRATEGIES[name](part) for name, part in zip(strategies, problem.parts, strict=True)]
+    traces = write_traces(problem, strategies)
     part, answer = problem.parts[wrong_part], list(traces[wrong_part].answer)
     answer[part.kind == "inversion"] = draw_other(data, find_given(part), problem.field.order)
     traces[wrong_part] = dataclasses.replace(traces[wrong_part], answer=tuple(answer))
@@ -725,7 +730,7 @@ def test_missing_part_is_not_paid(text, problem_and_strategies, data) -> None:
     """Whichever it is, and even where the completion still ends with the right answer."""
     problem, strategies = problem_and_strategies
     missing = draw_part(data, problem)
-    traces = [STRATEGIES[name](part) for name, part in zip(strategies, problem.parts, strict=True)]
+    traces = write_traces(problem, strategies)
     del traces[missing]
     completion = join(traces, problem, text)
     reading = read_completion(completion, problem, text)
@@ -744,7 +749,7 @@ def test_part_too_many_is_not_paid(text, problem_and_strategies, data) -> None:
     """Any part written twice, at the end even with the right answer."""
     problem, strategies = problem_and_strategies
     twice = draw_part(data, problem)
-    traces = [STRATEGIES[name](part) for name, part in zip(strategies, problem.parts, strict=True)]
+    traces = write_traces(problem, strategies)
     traces.insert(twice, traces[twice])
     completion = join(traces, problem, text)
     reading = read_completion(completion, problem, text)
@@ -764,7 +769,7 @@ def test_swapped_parts_count_only_where_their_values_agree(text, problem_and_str
     problem, strategies = problem_and_strategies
     places = st.sets(st.integers(0, len(problem.parts) - 1), min_size=2, max_size=2)
     first, second = sorted(data.draw(places))
-    traces = [STRATEGIES[name](part) for name, part in zip(strategies, problem.parts, strict=True)]
+    traces = write_traces(problem, strategies)
     traces[first], traces[second] = traces[second], traces[first]
     completion = join(traces, problem, text)
     reading = read_completion(completion, problem, text)

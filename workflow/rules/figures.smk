@@ -27,8 +27,8 @@ rule figure:
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.figure)),
     shell:
-        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} --pdf {output.pdf:q} "
-        "--png {output.png:q} --sidecar {output.sidecar:q} > {log} 2>&1"
+        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} "
+        "--pdf {output.pdf:q} --png {output.png:q} --sidecar {output.sidecar:q} > {log} 2>&1"
 
 
 rule table:
@@ -55,5 +55,5 @@ rule table:
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.table)),
     shell:
-        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} --markdown {output.markdown:q} "
-        "--csv {output.csv:q} --sidecar {output.sidecar:q} > {log} 2>&1"
+        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} "
+        "--markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q} > {log} 2>&1"
