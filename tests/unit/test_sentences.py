@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 import torch
-from tiny_models import ARCHITECTURE, FIELD, LORA, RL_DATA, SFT_DATA, make_rl_spec, make_sft_spec
+from tiny_models import ARCHITECTURE, FIELD, LORA, RL_DATA, SFT_DATA, make_rl_spec, make_sft_spec, make_suite
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -20,7 +20,7 @@ from selectimprove.models import (
     load_tokenizer,
 )
 from selectimprove.scores import read_scores
-from selectimprove.specs import DataSpec, EvaluationSpec, ModelSpec, SuiteSpec
+from selectimprove.specs import DataSpec, EvaluationSpec, ModelSpec
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -82,9 +82,10 @@ def test_sft_rl_and_evaluation_of_a_model_folder(base, data, tmp_path):
     grpo.train(rl, start, data / "rl_2_3" / "train.jsonl", [last], tmp_path / "rl.csv", tmp_path / "resume" / "rl")
     assert pd.read_csv(tmp_path / "sft.csv")["loss"].notna().all()
     assert len(pd.read_csv(tmp_path / "rl.csv")) == 2
-    suite = SuiteSpec("steps_2_3", "rl_2_3", completions_per_problem=1, temperature=0.7, max_completion_tokens=120)
+    suite = make_suite(max_completion_tokens=120, forced_strategies=("backward",))
     spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (2,), suite, "sentences", seed=0)
     evaluate(spec, [last], data / "rl_2_3" / "test.jsonl", tmp_path / "scores")
     table = read_scores([tmp_path / "scores"])
     assert len(table) == 12
     assert table["tokens"].max() <= 120
+    assert table["completion"].str.startswith("y =").all()

@@ -14,6 +14,7 @@ from tiny_models import (
     make_pretrain_spec,
     make_rl_spec,
     make_sft_spec,
+    make_suite,
     save_data,
     save_model,
 )
@@ -26,7 +27,7 @@ from selectimprove.evaluation import evaluate
 from selectimprove.models import create_tokenizer, encode_completion, load_model
 from selectimprove.provenance import digest_checkpoint
 from selectimprove.scores import COLUMNS, read_scores
-from selectimprove.specs import EvaluationSpec, SuiteSpec
+from selectimprove.specs import EvaluationSpec
 from selectimprove.strategies import STRATEGIES
 from selectimprove.texts import SymbolicText
 
@@ -296,8 +297,7 @@ def test_weights_that_give_no_number_stop_training(tmp_path, base, sft_data):
 
 
 def test_evaluation_fills_every_column(tmp_path, base, rl_data):
-    suite = SuiteSpec("steps_2_3", "rl_2_3", completions_per_problem=2, temperature=0.7, max_completion_tokens=20)
-    spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (2, 4), suite, "symbolic", seed=0)
+    spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (2, 4), make_suite(completions_per_problem=2), "symbolic", seed=0)
     tables = []
     for name in ("one", "two"):
         evaluate(spec, [base, save_model(tmp_path / "other", seed=1)], rl_data / "test.jsonl", tmp_path / name)
@@ -313,3 +313,17 @@ def test_evaluation_fills_every_column(tmp_path, base, rl_data):
     rows = {row["id"]: row for row in read_rows(rl_data / "test.jsonl")}
     assert set(table["problem_id"]) == set(rows)
     assert all(rows[row.problem_id]["kind"] == row.kind for row in table.itertuples())
+
+
+def test_forced_completions_open_as_they_are_made_to(tmp_path, base, rl_data):
+    suite = make_suite(problems=5, completions_per_problem=3, forced_strategies=("forward", "backward"))
+    spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (4,), suite, "symbolic", seed=0)
+    evaluate(spec, [base], rl_data / "test.jsonl", tmp_path / "scores")
+    table = read_scores([tmp_path / "scores"])
+    assert list(table["problem_id"].unique()) == [f"rl_2_3/test/0/{index}" for index in range(5)]
+    assert table.groupby("forced_strategy").size().to_dict() == {"forward": 15, "backward": 15}
+    assert (table["completion"].str[0] == table["forced_strategy"].map({"forward": "x", "backward": "y"})).all()
+    assert table["strategy"].isin(["none", "forward", "backward"]).all()
+    assert table["tokens"].between(1, 20).all()
+    opened = table[table["strategy"] != "none"]
+    assert (opened["strategy"] == opened["forced_strategy"]).all()

@@ -16,6 +16,7 @@ from selectimprove.specs import (
     PretrainSpec,
     RLSpec,
     SFTSpec,
+    SuiteSpec,
 )
 
 ORDER = 5
@@ -90,3 +91,9 @@ def make_rl_spec(**changes) -> RLSpec:
     values |= {"learning_rate": 1e-2, "lr_schedule": "constant", "beta": 0.05, "kl_bias_correction": False}
     values |= {"temperature": 0.7, "loss_type": "grpo", "micro_batches": 2, "lora": None, "checkpoint_every": 2}
     return RLSpec(run="FB_rl", start="FB", dataset="rl_2_3", model=MODEL, seed=0, **(values | changes))
+
+
+def make_suite(**changes) -> SuiteSpec:
+    values = {"problems": None, "completions_per_problem": 1, "temperature": 0.7, "max_completion_tokens": 20}
+    values |= {"forced_strategies": (), "checkpoints": "all"}
+    return SuiteSpec("steps_2_3", "rl_2_3", **(values | changes))

@@ -225,12 +225,13 @@ class Experiment:
 
     def make_evaluation_spec(self, run: str, suite: str, seed: int) -> EvaluationSpec:
         lineage = self.find_lineage(run)
+        steps = self.list_checkpoint_steps(run)
         training = "+".join(self.rl_values[ancestor]["dataset"] for ancestor in lineage[1:]) or "sft"
         return EvaluationSpec(
             run=run,
             sft_run=lineage[0],
             training=training,
-            checkpoint_steps=tuple(self.list_checkpoint_steps(run)),
+            checkpoint_steps=tuple(steps if self.suites[suite].checkpoints == "all" else steps[-1:]),
             suite=self.suites[suite],
             text=self.model.text,
             seed=seed,
@@ -503,9 +504,15 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any]) -> Experimen
         check_budget(f"rl.{run}", values["max_completion_tokens"], dataset, text)
     for suite, values in merged["suites"].items():
         check_reference(f"suites.{suite}.dataset", values["dataset"], "data set", datasets)
-        check_budget(f"suites.{suite}", values["max_completion_tokens"], datasets[values["dataset"]], text)
+        dataset = datasets[values["dataset"]]
+        check_budget(f"suites.{suite}", values["max_completion_tokens"], dataset, text)
+        if (values["problems"] or 0) > dataset.sizes["test"]:
+            raise ConfigError(
+                f"suites.{suite}.problems: found {values['problems']}, "
+                f"but {dataset.name} has {dataset.sizes['test']} test problems"
+            )
     runs = [*merged["sft"], *merged["rl"]]
-    suites = {name: SuiteSpec(name=name, **values) for name, values in merged["suites"].items()}
+    suites = {name: build_spec(SuiteSpec, {"name": name, **values}) for name, values in merged["suites"].items()}
     experiment = Experiment(
         preset=config["preset"],
         seeds=tuple(config["seeds"]),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selectimprove.data import read_rows
 from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
@@ -16,53 +17,85 @@ from selectimprove.sampling import sample_completions
 from selectimprove.scores import write_scores
 from selectimprove.seeds import hash_seed
 from selectimprove.specs import EvaluationSpec
-from selectimprove.strategies import read_completion
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.strategies import OPENING_NAMES, read_completion
+from selectimprove.texts import TEXT_FORMS, TextForm
 from selectimprove.training import log_loop
 
 logger = logging.getLogger(__name__)
 
 
+def sample_strategy(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    strategy: str | None,
+    text: TextForm,
+    *,
+    completions_per_prompt: int,
+    temperature: float,
+    max_completion_tokens: int,
+) -> list[list[int]]:
+    """Return the token ids of completions of each prompt, as sample_completions does.
+
+    strategy: the one whose opening words they are made to begin with; None: they open freely.
+    """
+    words = text.write_opening(OPENING_NAMES[strategy]) if strategy else ""
+    opening = tokenizer(words, add_special_tokens=False)["input_ids"]
+    sampled = sample_completions(
+        model,
+        [[*encode_prompt(tokenizer, prompt), *opening] for prompt in prompts],
+        completions_per_prompt=completions_per_prompt,
+        temperature=temperature,
+        max_completion_tokens=max_completion_tokens - len(opening),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return [[*opening, *ids] for ids in sampled]
+
+
 def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step: int, test_file: Path) -> pd.DataFrame:
     """Return the rows of one checkpoint."""
-    torch.manual_seed(hash_seed("evaluation", spec.run, spec.suite.name, spec.seed, checkpoint_step))
+    suite, text = spec.suite, TEXT_FORMS[spec.text]
+    torch.manual_seed(hash_seed("evaluation", spec.run, suite.name, spec.seed, checkpoint_step))
     tokenizer = load_tokenizer(str(checkpoint))
     model = load_model(str(checkpoint)).eval()
     if torch.cuda.is_available():
         model = model.cuda()
-    rows = read_rows(test_file)
-    samples = spec.suite.completions_per_problem
-    sampled = sample_completions(
-        model,
-        [encode_prompt(tokenizer, row["prompt"]) for row in rows],
-        completions_per_prompt=samples,
-        temperature=spec.suite.temperature,
-        max_completion_tokens=spec.suite.max_completion_tokens,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    rows = read_rows(test_file)[: suite.problems]
     table = []
-    for position, ids in enumerate(sampled):
-        row = rows[position // samples]
-        completion = decode_completion(tokenizer, ids)
-        reading = read_completion(completion, row["problem"], TEXT_FORMS[spec.text])
-        table.append(
-            {
-                "problem_id": row["id"],
-                "sample": position % samples,
-                "kind": row["kind"],
-                "steps": row["steps"],
-                "parts": len(row["problem"].parts),
-                "strategy": reading.strategy,
-                "forced_strategy": None,
-                "correct": reading.correct,
-                "first_wrong_step": reading.first_wrong_step,
-                "correct_parts": reading.correct_parts,
-                "failure": reading.failure,
-                "tokens": len(ids),
-                "completion": completion,
-            }
+    for strategy in suite.forced_strategies or (None,):
+        sampled = sample_strategy(
+            model,
+            tokenizer,
+            [row["prompt"] for row in rows],
+            strategy,
+            text,
+            completions_per_prompt=suite.completions_per_problem,
+            temperature=suite.temperature,
+            max_completion_tokens=suite.max_completion_tokens,
         )
+        for position, ids in enumerate(sampled):
+            problem_position, sample = divmod(position, suite.completions_per_problem)
+            row = rows[problem_position]
+            completion = decode_completion(tokenizer, ids)
+            reading = read_completion(completion, row["problem"], text)
+            table.append(
+                {
+                    "problem_id": row["id"],
+                    "sample": sample,
+                    "kind": row["kind"],
+                    "steps": row["steps"],
+                    "parts": len(row["problem"].parts),
+                    "strategy": reading.strategy,
+                    "forced_strategy": strategy,
+                    "correct": reading.correct,
+                    "first_wrong_step": reading.first_wrong_step,
+                    "correct_parts": reading.correct_parts,
+                    "failure": reading.failure,
+                    "tokens": len(ids),
+                    "completion": completion,
+                }
+            )
     frame = pd.DataFrame(table).astype(
         {"first_wrong_step": "Int64", "failure": "string", "forced_strategy": "string", "correct": bool}
     )
@@ -74,7 +107,7 @@ def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step:
         "checkpoint_step": checkpoint_step,
         "checkpoint": str(checkpoint),
         "checkpoint_digest": digest_checkpoint(checkpoint),
-        "suite": spec.suite.name,
+        "suite": suite.name,
     }
     for position, (name, value) in enumerate(lineage.items()):
         frame.insert(position, name, value)
@@ -82,7 +115,7 @@ def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step:
 
 
 def evaluate(spec: EvaluationSpec, checkpoints: list[Path], test_file: Path, table_file: Path) -> None:
-    """Evaluate all checkpoints of a run on a suite and write the table as Parquet."""
+    """Evaluate the checkpoints of a run on a suite and write the table as Parquet."""
     frames = []
     with log_loop():
         for step, checkpoint in zip(spec.checkpoint_steps, checkpoints, strict=True):

@@ -165,18 +165,25 @@ class RLSpec:
 
 @dataclass(frozen=True)
 class SuiteSpec:
-    """Held-out problems (the test split of `dataset`) and how completions are sampled for them."""
+    """Held-out problems (the first `problems` of the test split of `dataset`; None: all) and how they are sampled.
+
+    forced_strategies: the strategies that completions are made to open with, one after the other; none: they open
+    freely. checkpoints: "all" that a run keeps, or its "last".
+    """
 
     name: str
     dataset: str
+    problems: int | None
     completions_per_problem: int
     temperature: float
     max_completion_tokens: int
+    forced_strategies: tuple[str, ...]
+    checkpoints: str
 
 
 @dataclass(frozen=True)
 class EvaluationSpec:
-    """Evaluation of all kept checkpoints of one run on one suite.
+    """Evaluation of the kept checkpoints of one run on one suite.
 
     sft_run: the SFT run at the root; training: "sft", or the RL data sets met since, joined by "+".
     checkpoint_steps: RL steps of the checkpoints, 0 for the SFT model.

@@ -65,6 +65,10 @@ class TextForm(Protocol):
         """
         ...
 
+    def write_opening(self, name: str) -> str:
+        """Return the words that open a completion whose opening names `name`, x or y."""
+        ...
+
     def write_completion(self, trace: Trace, field: Field) -> str: ...
 
     def read_completion(self, completion: str, field: Field) -> Trace:
@@ -193,6 +197,9 @@ class SymbolicText:
     def _read_end(word: str, field: Field) -> Given:
         return {"?": None, "A": "before"}[word] if word in ("?", "A") else _require(field.element(word), word)
 
+    def write_opening(self, name: str) -> str:
+        return name
+
     def write_completion(self, trace: Trace, field: Field) -> str:
         words = [trace.opening[0], field.symbol(trace.opening[1])]
         for step in trace.steps:
@@ -309,6 +316,9 @@ class SentenceText:
             if symbol in (None, self._BEFORE)
             else _require(field.element(symbol), symbol)
         )
+
+    def write_opening(self, name: str) -> str:
+        return f"{name} ="
 
     def write_completion(self, trace: Trace, field: Field) -> str:
         lines = [f"{trace.opening[0]} = {field.symbol(trace.opening[1])}"]
