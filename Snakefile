@@ -26,6 +26,7 @@ rule all:
     input:
         list_drawn(experiment.figures, experiment.tables),
         f"{RESULTS}/scores.parquet",
+        f"{RESULTS}/claims.csv",
 
 
 for experiment_name, drawn in experiment.list_experiments().items():
