@@ -506,7 +506,7 @@ def test_runs_are_evaluated_on_what_figures_take(experiment) -> None:
     assert len(evaluations) == len(set(evaluations))
     assert ("FB_rl_6_9", "steps_2_5") in evaluations
     assert ("FB_rl_2_5", "pass_6_9") not in evaluations
-    only = load({"figures": {}, "tables": {"table1": {"runs": ["F_rl_2_5"], "suites": ["steps_6_9"]}}})
+    only = load({"claims": [], "figures": {}, "tables": {"table1": {"runs": ["F_rl_2_5"], "suites": ["steps_6_9"]}}})
     assert only.list_evaluations() == [("F", "steps_6_9"), ("F_rl_2_5", "steps_6_9")]
 
 

@@ -220,7 +220,7 @@ class ClaimSpec:
     """A claim of the paper: that a statistic is above or below a threshold (`comparison`).
 
     The statistic is the sum over `terms`, {run: weight}, of a mean over the run's completions on the suite and kind
-    ("all": both); measure: "accuracy", "suited_share" (of those that open with the strategy that suits their kind) or
+    ("all": any); measure: "accuracy", "suited_share" (of those that open with the strategy that suits their kind) or
     "forward_share". figure: the name of the figure or table that shows it.
     """
 
