@@ -1,6 +1,8 @@
 """The training stages on models of a few thousand weights: they learn, they resume, they keep what they say."""
 
 import json
+import os
+import signal
 
 import pandas as pd
 import pytest
@@ -101,11 +103,11 @@ def interrupt_once(monkeypatch, run):
 
 
 class Termination(TrainerCallback):
-    """Does after step 3 what transformers does on SIGTERM: saves a checkpoint and ends training without an error."""
+    """Sends SIGTERM in the middle of step 3, which has no checkpoint of its own."""
 
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == 3:
-            control.should_save = control.should_training_stop = True
+    def on_pre_optimizer_step(self, args, state, control, **kwargs):
+        if state.global_step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def weights_equal(one, other):
@@ -140,16 +142,69 @@ def test_pretraining_learns_and_resumes_exactly(tmp_path, monkeypatch):
     assert not (tmp_path / "resumed" / "resume").exists()
 
 
-def test_terminated_training_keeps_its_state_and_goes_on(tmp_path, monkeypatch):
-    whole = run_pretrain(tmp_path / "whole")
+def terminate_once(monkeypatch, module, run):
+    """Call `run` with a SIGTERM, then again without."""
     plain = training.run_trainer
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain, "run_trainer", lambda trainer: (trainer.add_callback(Termination), plain(trainer)))
-        with pytest.raises(RuntimeError, match="stopped at step 3 of 4"):
-            run_pretrain(tmp_path / "stopped")
-    assert not (tmp_path / "stopped" / "model").exists()
-    assert list((tmp_path / "stopped" / "resume").glob("*/checkpoint-3"))
-    assert weights_equal(whole, run_pretrain(tmp_path / "stopped"))
+        patch.setattr(module, "run_trainer", lambda trainer: (trainer.add_callback(Termination), plain(trainer)))
+        with pytest.raises(RuntimeError, match="stopped at step 3 of"):
+            run()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    return run()
+
+
+def test_terminated_training_keeps_its_state_and_goes_on(tmp_path, monkeypatch):
+    whole = run_pretrain(tmp_path / "whole")
+    resumed = terminate_once(monkeypatch, pretrain, lambda: run_pretrain(tmp_path / "stopped"))
+    assert weights_equal(whole, resumed)
+
+
+def test_terminated_rl_goes_on_with_the_same_draws(tmp_path, base, rl_data, rewarded_opening, monkeypatch):
+    whole = run_rl(tmp_path / "whole", base, rl_data, updates=6)
+    resumed = terminate_once(monkeypatch, grpo, lambda: run_rl(tmp_path / "stopped", base, rl_data, updates=6))
+    assert weights_equal(whole[-1], resumed[-1])
+
+
+def truncate(checkpoint):
+    file = checkpoint / "optimizer.pt"
+    file.write_bytes(file.read_bytes()[:100])
+
+
+def change_a_bit(checkpoint):
+    file = checkpoint / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def lose_a_file(checkpoint):
+    (checkpoint / "rng_state.pth").unlink()
+
+
+def never_seal(checkpoint):
+    (checkpoint / training.DIGESTS).unlink()
+
+
+@pytest.mark.parametrize("damage", [truncate, change_a_bit, lose_a_file, never_seal])
+def test_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, base, sft_data, monkeypatch, caplog, damage):
+    whole = run_sft(tmp_path / "whole", base, sft_data, epochs=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(sft, "keep_checkpoint", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run_sft(tmp_path / "damaged", base, sft_data, epochs=2)
+    checkpoints = sorted((tmp_path / "damaged" / "resume").glob("*/checkpoint-*"))
+    assert [checkpoint.name for checkpoint in checkpoints] == [f"checkpoint-{step}" for step in (2, 4, 6, 8)]
+    damage(checkpoints[2])
+    assert training.find_last_checkpoint(checkpoints[0].parent) == checkpoints[1]
+    assert f"{checkpoints[2]} is damaged: going on from checkpoint-4" in caplog.text
+    with pytest.raises(RuntimeError, match="checkpoint-6: this checkpoint is damaged"):
+        training.keep_checkpoint(checkpoints[2], tmp_path / "kept", None, {})
+    assert weights_equal(whole, run_sft(tmp_path / "damaged", base, sft_data, epochs=2))
+
+
+def test_checkpoint_that_is_being_written_is_never_resumed_from(tmp_path):
+    (tmp_path / training.WRITING / "checkpoint-8").mkdir(parents=True)
+    assert training.find_last_checkpoint(tmp_path) is None
 
 
 def test_sft_learns_records_its_origin_and_resumes_exactly(tmp_path, base, sft_data, monkeypatch):

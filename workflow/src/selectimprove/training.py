@@ -1,14 +1,17 @@
 """What the three training stages share: trainer settings, progress, resume, metrics and finished checkpoints.
 
 Trainer checkpoints with optimizer state lie in a resume folder outside the declared outputs, since Snakemake deletes
-the outputs of a failed job. When training ends, the checkpoints to keep are moved out, and the folder is deleted.
+the outputs of a failed job. Each is written in a folder beside them and moved there when it is whole, with the digests
+of its files. When training ends, the checkpoints to keep are copied out, and the resume folder is deleted.
 """
 
 import dataclasses
 import hashlib
+import json
 import logging
 import math
 import shutil
+import signal
 import sys
 import time
 import warnings
@@ -21,8 +24,8 @@ import datasets
 import pandas as pd
 import torch
 import transformers
+from accelerate import PartialState
 from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from selectimprove.models import load_model, load_tokenizer
 from selectimprove.provenance import (
@@ -38,6 +41,9 @@ from selectimprove.seeds import hash_seed
 from selectimprove.specs import digest_specs
 
 KEPT_FILES = ("*.safetensors", "*config.json", "tokenizer*", "special_tokens_map.json", "chat_template.jinja")
+
+WRITING = "writing"  # the folder, in the resume folder, where a checkpoint grows
+DIGESTS = "digests.json"  # of the files of a trainer checkpoint, beside them
 
 IGNORED = -100  # the label of a token without loss
 
@@ -87,7 +93,7 @@ def trainer_settings(spec: Any, resume_folder: Path, seed: int) -> dict[str, Any
     """Return the settings that every stage passes to its TRL config."""
     on_gpu = torch.cuda.is_available()
     return {
-        "output_dir": str(resume_folder),
+        "output_dir": str(Path(resume_folder) / WRITING),
         "seed": seed,
         "data_seed": seed,
         "learning_rate": spec.learning_rate,
@@ -100,7 +106,6 @@ def trainer_settings(spec: Any, resume_folder: Path, seed: int) -> dict[str, Any
         "gradient_checkpointing": None,  # TRL switches it on; transformers' default, off, takes over
         "disable_tqdm": not sys.stderr.isatty(),
         "report_to": [],
-        "enable_jit_checkpoint": True,
     }
 
 
@@ -147,21 +152,82 @@ class StopOnBadLoss(TrainerCallback):
             raise FloatingPointError(f"the loss is {loss} at step {state.global_step}; lower the learning rate")
 
 
+class SealCheckpoints(TrainerCallback):
+    """Moves each trainer checkpoint, whole and with its digests, from where it is written to the resume folder."""
+
+    def on_save(self, args, state, control, **kwargs):
+        PartialState().wait_for_everyone()  # each process writes the state of its own random numbers
+        if state.is_world_process_zero:
+            written = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            write_json(written / DIGESTS, digest_files(written))
+            sealed = written.parent.with_name(written.name)
+            shutil.rmtree(sealed, ignore_errors=True)
+            written.replace(sealed)
+        PartialState().wait_for_everyone()
+
+
+class StopOnTermination(TrainerCallback):
+    """On SIGTERM, ends training after the step at hand, with a checkpoint: within a step none could be gone on from."""
+
+    def __init__(self):
+        self.requested = False
+
+    def request(self, *_: Any) -> None:
+        self.requested = True
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.requested:
+            control.should_save = control.should_training_stop = True
+
+
+def digest_files(folder: Path) -> dict[str, str]:
+    """Return the digest of each file of a trainer checkpoint by name."""
+    files = (path for path in sorted(Path(folder).rglob("*")) if path.is_file() and path.name != DIGESTS)
+    return {str(path.relative_to(folder)): digest_file(path) for path in files}
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Return whether a trainer checkpoint has the files, to the byte, that it was sealed with."""
+    try:
+        sealed = json.loads((checkpoint / DIGESTS).read_text())
+    except (OSError, ValueError):
+        return False
+    return sealed == digest_files(checkpoint)
+
+
+def find_last_checkpoint(folder: Path) -> Path | None:
+    """Return the last trainer checkpoint up to which all are whole, or None; those after it are passed over."""
+    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
+    last = None
+    for checkpoint in checkpoints:
+        if not is_whole(checkpoint):
+            logger.warning("%s is damaged: going on from %s", checkpoint, last.name if last else "the start")
+            break
+        last = checkpoint
+    return last
+
+
 def run_trainer(trainer: Trainer) -> None:
     """Train to the end, from the last trainer checkpoint if there is one.
 
-    Raises RuntimeError if training stopped before its end: after SIGTERM, transformers saves a checkpoint and returns.
+    Raises RuntimeError if training stopped before its end, after SIGTERM and with a checkpoint saved.
     """
     if not sys.stderr.isatty():
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(ProgressLog())
     trainer.add_callback(StopOnBadLoss())
-    folder = Path(trainer.args.output_dir)
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    termination = StopOnTermination()
+    trainer.add_callback(termination)
+    trainer.add_callback(SealCheckpoints())
+    last = find_last_checkpoint(Path(trainer.args.output_dir).parent)
     if last is not None:
-        logger.info("resuming from %s", last)
-    with log_loop():
-        trainer.train(resume_from_checkpoint=last)
+        logger.info("going on from %s", last)
+    earlier_handler = signal.signal(signal.SIGTERM, termination.request)
+    try:
+        with log_loop():
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
+    finally:
+        signal.signal(signal.SIGTERM, earlier_handler)
     if trainer.state.global_step < trainer.state.max_steps:
         done = f"{trainer.state.global_step} of {trainer.state.max_steps}"
         raise RuntimeError(f"training was stopped at step {done}; run again to go on from its last checkpoint")
@@ -180,8 +246,12 @@ def keep_checkpoint(source: Path, target: Path, spec: Any, inputs: dict[str, str
     """Write the weights, config and tokenizer of a trainer checkpoint to `target`, with its provenance record.
 
     merge: whether to merge a LoRA adapter into its base, so that the checkpoint stands on its own.
+
+    Raises RuntimeError if the trainer checkpoint is damaged.
     """
     source, target = Path(source), Path(target)
+    if not is_whole(source):
+        raise RuntimeError(f"{source}: this checkpoint is damaged; run again, training goes on from the one before it")
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
