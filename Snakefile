@@ -26,6 +26,7 @@ rule all:
     input:
         list_drawn(experiment.figures, experiment.tables),
         f"{RESULTS}/scores.parquet",
+        [f"{RESULTS}/claims.csv"] if experiment.claims else [],
 
 
 for experiment_name, drawn in experiment.list_experiments().items():
@@ -53,3 +54,8 @@ rule list_runs:
         from selectimprove.runs import print_runs  # here, since it imports pandas
 
         print_runs(experiment, RESULTS, log[0])
+
+
+onsuccess:
+    if experiment.claims and workflow.dag_settings.targets <= {"all", "claims"}:
+        print(Path(f"{RESULTS}/claims.md").read_text())

@@ -1,8 +1,20 @@
+import itertools
+
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from synthetic_scores import make_rows, make_scores
 
-from selectimprove.analysis import check_groups, select_curves, summarize_accuracy, wilson_interval
+from selectimprove.analysis import (
+    check_groups,
+    estimate_pass_at_k,
+    select_curves,
+    summarize_accuracy,
+    summarize_coverage,
+    summarize_pass_at_k,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -108,3 +120,34 @@ def test_missing_start_or_run_is_named():
         select_curves(scores[scores["run"] != "FB_rl_6_9"])
     with pytest.raises(ValueError, match="no scores of an RL run$"):
         select_curves(scores[:0])
+
+
+@given(st.integers(1, 12), st.data())
+def test_pass_at_k_is_the_share_of_choices_with_a_correct_one(completions, data):
+    correct = data.draw(st.integers(0, completions))
+    k = data.draw(st.integers(1, completions))
+    choices = list(itertools.combinations([True] * correct + [False] * (completions - correct), k))
+    assert estimate_pass_at_k(completions, correct, k) == pytest.approx(sum(map(any, choices)) / len(choices))
+
+
+@pytest.mark.parametrize(("completions", "correct", "k"), [(4, 5, 1), (4, 2, 5), (4, 2, 0), (4, -1, 1)])
+def test_pass_at_k_refuses_counts_that_cannot_be(completions, correct, k):
+    with pytest.raises(ValueError, match=f"pass@{k} needs"):
+        estimate_pass_at_k(completions, correct, k)
+
+
+def test_pass_at_k_needs_as_many_completions_of_each_problem():
+    scores = pd.concat([make_rows("FB", 0, "evaluation", 6, [True, False]).assign(sample=i) for i in range(2)])
+    summary = summarize_pass_at_k(scores, ["kind"], [1, 2])
+    assert list(summary["pass_at_k"]) == [0.5, 0.5]
+    assert (summary["low"] <= summary["pass_at_k"]).all()
+    with pytest.raises(ValueError, match="as many completions of each problem"):
+        summarize_pass_at_k(scores.iloc[1:], ["kind"], [1])
+
+
+def test_coverage_needs_the_sft_scores_on_the_same_problems():
+    before, after = make_rows("FB", 0, "evaluation", 6, [True, False]), make_rows("FB_rl", 5, "evaluation", 6, [True])
+    with pytest.raises(ValueError, match="no scores of the SFT run FB"):
+        summarize_coverage(after, ["kind"])
+    with pytest.raises(ValueError, match="not evaluated on the same problems"):
+        summarize_coverage(pd.concat([before, after]), ["kind"])

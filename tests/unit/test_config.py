@@ -294,6 +294,7 @@ GOOD = {
     "all problems that exist": {
         "datasets.rl_2_5.steps": "1-1",
         "datasets.rl_2_5.sizes": {"train": 352, "validation": 44, "test": 44},
+        "suites.forced_2_5.problems": 44,
     },
     "smallest order": {"fields.gf11.order": 5, "datasets.defaults.steps": "6-9"}
     | {f"datasets.sft_{name}.steps": "6-9" for name in ("F", "B", "FB")}
@@ -504,8 +505,8 @@ def test_runs_are_evaluated_on_what_figures_take(experiment) -> None:
     evaluations = experiment.list_evaluations()
     assert len(evaluations) == len(set(evaluations))
     assert ("FB_rl_6_9", "steps_2_5") in evaluations
-    assert ("FB_rl_2_5", "steps_2_5") not in evaluations
-    only = load({"figures": {}, "tables": {"table1": {"runs": ["F_rl_2_5"], "suites": ["steps_6_9"]}}})
+    assert ("FB_rl_2_5", "pass_6_9") not in evaluations
+    only = load({"claims": [], "figures": {}, "tables": {"table1": {"runs": ["F_rl_2_5"], "suites": ["steps_6_9"]}}})
     assert only.list_evaluations() == [("F", "steps_6_9"), ("F_rl_2_5", "steps_6_9")]
 
 
@@ -562,3 +563,48 @@ def test_last_step_is_always_kept(updates, every, steps) -> None:
     assert experiment.make_rl_spec("FB_rl_6_9", 0).checkpoint_steps == steps
     assert experiment.make_evaluation_spec("FB_rl_6_9", "steps_6_9", 0).checkpoint_steps == tuple(steps)
     assert experiment.make_evaluation_spec("FB", "steps_6_9", 0).checkpoint_steps == (0,)
+
+
+CLAIM = {"sentence": "FB is good.", "figure": "figure2", "measure": "accuracy", "suite": "steps_6_9", "kind": "all"}
+CLAIM |= {"terms": {"FB": 1}, "above": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"terms": {"FC": 1}}, r"claims.core.good.terms: run 'FC' is not declared"),
+        ({"suite": "steps_3"}, r"claims.core.good.suite: suite 'steps_3' is not declared"),
+        ({"figure": "figure9"}, r"claims.core.good.figure: figure 'figure9' is not declared"),
+        ({"below": 0.5}, r"claims.core.good: must have one threshold, above or below"),
+        ({"above": DELETE}, r"claims.core.good: must have one threshold, above or below"),
+        ({"measure": "luck"}, r"core.good.measure: 'luck' is not allowed; allowed are accuracy, "),
+        ({"terms": {}}, r"core.good.terms: "),
+        ({"threshold": 1}, r"core.good: unknown key 'threshold'"),
+    ],
+)
+def test_mistakes_in_claims_are_told(changes, message, tmp_path) -> None:
+    claim = {key: value for key, value in {**CLAIM, **changes}.items() if value is not DELETE}
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump({"core": {"good": claim}}))
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        load_experiment(change({}), SCHEMA, file)
+
+
+def test_claims_of_a_group_are_checked_and_no_others(tmp_path) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump({"core": {"good": CLAIM}, "more": {"better": CLAIM | {"terms": {"FC": 1}}}}))
+    (claim,) = load_experiment(change({}), SCHEMA, file).claims
+    assert (claim.name, claim.comparison, claim.threshold) == ("good", "above", 0.5)
+    with pytest.raises(ConfigError, match=r"^claims: group of claims 'fewer' is not declared"):
+        load_experiment(change({"claims": ["fewer"]}), SCHEMA, file)
+    assert load_experiment(change({"claims": []}), SCHEMA, file).claims == ()
+
+
+def test_suites_of_more_problems_than_there_are_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^suites.pass_6_9.problems: found 2000, but rl_6_9 has 1024 test problems"):
+        load({"suites.pass_6_9.problems": 2000})
+
+
+def test_last_checkpoint_alone_is_evaluated_where_a_suite_says_so(experiment) -> None:
+    assert experiment.make_evaluation_spec("FB_rl_6_9", "pass_6_9", 0).checkpoint_steps == (150,)
+    assert len(experiment.make_evaluation_spec("FB_rl_6_9", "forced_6_9", 0).checkpoint_steps) == 6

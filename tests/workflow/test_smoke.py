@@ -15,7 +15,10 @@ from selectimprove.scores import COLUMNS
 
 RUNS = ["F", "B", "FB", *(f"{model}_rl_{steps}" for model in ("F", "B", "FB") for steps in ("2_5", "6_9"))]
 DRAWN = {
-    "core": ["figure2", "figure3", "figure4", "table1"],
+    "core": [
+        *("figure2", "figure3", "figure4", "table1", "forced_skill", "decomposition", "decomposition_summary"),
+        *("decomposition_table", "pass_at_k", "coverage", "failures"),
+    ],
     "amplification": ["amplification"],
     "composition": ["composition"],
     "difficulty": ["difficulty"],
@@ -24,7 +27,7 @@ DRAWN = {
     "diversity": ["diversity"],
     "text_variants": ["text_variants"],
 }
-TABLES = ("table1", "sft_ablation", "rl_ablation")
+TABLES = ("table1", "decomposition_table", "sft_ablation", "rl_ablation")
 FIGURES = [name for names in DRAWN.values() for name in names if name not in TABLES]
 
 
@@ -50,7 +53,13 @@ def test_everything_is_made(checkout):
     scores = pd.read_parquet(results / "scores.parquet")
     assert list(scores) == list(COLUMNS)
     assert set(RUNS) < set(scores["run"])
-    assert set(scores["suite"]) == {"steps_2_5", "steps_6_9", "parts_3_5", "gf13_steps_6_9", "stated_steps_6_9"}
+    assert set(scores["suite"]) == {
+        *("steps_2_5", "steps_6_9", "forced_2_5", "forced_6_9", "pass_6_9"),
+        *("parts_3_5", "gf13_steps_6_9", "stated_steps_6_9"),
+    }
+    claims = pd.read_csv(results / "claims.csv")
+    assert set(claims["verdict"]) <= {"reproduced", "not reproduced", "inconclusive"}
+    assert claims["claim"].is_unique
     for name in TABLES:
         assert (results / "tables" / f"{name}.md").read_text().count("\n") >= 4
     assert not (results / "resume").exists() or not list((results / "resume").rglob("checkpoint-*"))
@@ -121,8 +130,12 @@ def test_edited_training_code_retrains_nothing_but_edited_settings_do(checkout, 
     changes = tmp_path / "changes.yaml"
     changes.write_text("rl: {FB_rl_6_9: {learning_rate: 0.5}}")
     changed = list_planned_rules(checkout, "--configfile", SMOKE, str(changes))
-    figures = ("figure2", "figure3", "figure4", "amplification", "difficulty", "diversity", "text_variants")
-    assert changed == {"rl": 1, "evaluate": 2, "figure": len(figures), "table": 1, "scores": 1, "all": 1}
+    figures = [
+        *("figure2", "figure3", "figure4", "amplification", "difficulty", "diversity", "text_variants"),
+        *("forced_skill", "decomposition", "decomposition_summary", "pass_at_k", "coverage", "failures"),
+    ]
+    redrawn = {"figure": len(figures), "table": 2, "claims": 1, "scores": 1, "all": 1}
+    assert changed == {"rl": 1, "evaluate": 5, **redrawn}
 
 
 @pytest.mark.parametrize("experiment", DRAWN)

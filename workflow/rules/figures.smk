@@ -1,6 +1,6 @@
 # Figures and tables. The module that draws is an input, so that an edit redraws its figure and no other.
 
-SHARED_MODULES = [f"{MODULES}/{name}.py" for name in ("rendering", "scores", "analysis")]
+SHARED_MODULES = [f"{MODULES}/{name}.py" for name in ("rendering", "scores", "analysis", "decomposition")]
 
 
 rule figure:
@@ -56,4 +56,31 @@ rule table:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.table)),
     shell:
         "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} "
+        "--markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q} > {log} 2>&1"
+
+
+rule claims:
+    input:
+        scores=list_scores(experiment.list_claim_evaluations()),
+        script=f"{SCRIPTS}/claims.py",
+        module=f"{MODULES}/claims.py",
+        shared=SHARED_MODULES,
+    output:
+        markdown=f"{RESULTS}/claims.md",
+        csv=f"{RESULTS}/claims.csv",
+        sidecar=f"{RESULTS}/claims.json",
+    log:
+        f"{RESULTS}/logs/claims.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/claims.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        spec=specs.dump_spec(experiment.make_claims_spec()),
+    shell:
+        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} "
         "--markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q} > {log} 2>&1"

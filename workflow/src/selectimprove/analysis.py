@@ -7,8 +7,12 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from selectimprove.seeds import hash_seed
+
+RESAMPLES = 1000  # of a bootstrap
 Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
@@ -118,3 +122,69 @@ def _select_start(scores: pd.DataFrame, sft_run: str, rows: pd.DataFrame) -> pd.
         if (seed, suite) not in found:
             raise ValueError(f"there are no scores of the SFT run {sft_run} for seed {seed}, suite {suite}")
     return start
+
+
+def estimate_pass_at_k(completions: int, correct: int, k: int) -> float:
+    """Return the unbiased estimate of pass@k, the chance that one of k completions is correct.
+
+    Chen et al., "Evaluating Large Language Models Trained on Code" (arXiv 2107.03374), section 2.1: one minus the share
+    of the choices of k from the n completions that hold no correct one.
+
+    Raises ValueError unless 0 <= correct <= completions and 1 <= k <= completions.
+    """
+    if not (0 <= correct <= completions and 1 <= k <= completions):
+        raise ValueError(f"pass@{k} needs at least {k} completions, found {completions}, of them {correct} correct")
+    return 1 - math.comb(completions - correct, k) / math.comb(completions, k)
+
+
+def summarize_pass_at_k(scores: pd.DataFrame, by: list[str], ks: Sequence[int]) -> pd.DataFrame:
+    """Return pass@k of each group and k: the columns `by`, k, pass_at_k, low, high, problems (fractions).
+
+    low, high: 95 % percentile bootstrap interval over problems, the same draws for every group and k.
+
+    Raises ValueError if a problem has fewer completions than the largest k, or problems differ in their number.
+    """
+    counts = scores.groupby([*by, "seed", "problem_id"])["correct"].agg(["size", "sum"])
+    completions = counts["size"].unique()
+    if len(completions) > 1:
+        raise ValueError(f"pass@k needs as many completions of each problem, found {sorted(completions)}")
+    estimates = {
+        k: np.array([estimate_pass_at_k(int(completions[0]), c, k) for c in range(completions[0] + 1)]) for k in ks
+    }
+    rows = []
+    for key, of_group in counts.groupby(by)["sum"]:
+        problems = len(of_group)
+        generator = np.random.default_rng(hash_seed("bootstrap", problems))
+        weights = generator.multinomial(problems, np.full(problems, 1 / problems), RESAMPLES) / problems
+        for k in ks:
+            values = estimates[k][of_group.to_numpy(int)]
+            low, high = np.percentile(weights @ values, [2.5, 97.5])
+            row = dict(zip(by, key, strict=True)) | {"k": k, "pass_at_k": values.mean(), "low": low, "high": high}
+            rows.append(row | {"problems": problems})
+    return pd.DataFrame(rows)
+
+
+def summarize_coverage(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Return how many problems the SFT model and the RL run solve at least once, in the last checkpoint of each run.
+
+    One row an RL run and group of `by`: run, those of `by`, and the shares of problems solved by neither, by the SFT
+    model only (lost), by RL only (gained) and by both, each with as many completions as the scores have.
+
+    Raises ValueError if the scores of an SFT start are missing.
+    """
+    keys = [*by, "seed", "problem_id"]
+    solved = select_last(scores).groupby(["run", *keys])["correct"].any()
+    roots = scores[scores["checkpoint_step"] > 0].groupby("run", sort=False)["sft_run"].first()
+    tables = []
+    for run, root in roots.items():
+        if root not in solved.index:
+            raise ValueError(f"there are no scores of the SFT run {root}")
+        pair = pd.DataFrame({"before": solved[root], "after": solved[run]}).reset_index()
+        if pair[["before", "after"]].isna().any(axis=None):
+            raise ValueError(f"the runs {root} and {run} were not evaluated on the same problems")
+        before, after = pair["before"].astype(bool), pair["after"].astype(bool)
+        shares = pair.assign(
+            neither=~(before | after), lost=before & ~after, gained=after & ~before, both=before & after
+        )
+        tables.append(shares.groupby(by)[["neither", "lost", "gained", "both"]].mean().reset_index().assign(run=run))
+    return pd.concat(tables, ignore_index=True)[["run", *by, "neither", "lost", "gained", "both"]]

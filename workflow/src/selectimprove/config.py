@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import yaml
 
 from selectimprove.field import LARGEST_ORDER, SMALLEST_ORDER, is_prime
 from selectimprove.grids import expand_grids
 from selectimprove.problems import check_capacity
 from selectimprove.specs import (
     SPLITS,
+    ClaimSpec,
+    ClaimsSpec,
     DatasetSpec,
     DataSpec,
     EvaluationSpec,
@@ -38,6 +41,7 @@ from selectimprove.specs import (
 )
 from selectimprove.texts import TEXT_FORMS, SymbolicText
 
+CLAIMS_FILE = Path(__file__).parents[2] / "claims.yaml"
 DEFAULT_PRESET = "tiny"
 SECTIONS = ("fields", "datasets", "sft", "rl", "suites")
 GRID_SECTIONS = ("datasets", "sft", "rl", "suites", "figures", "tables")
@@ -179,6 +183,7 @@ class Experiment:
     suites: dict[str, SuiteSpec]
     figures: dict[str, dict[str, Any]]
     tables: dict[str, dict[str, Any]]
+    claims: tuple[ClaimSpec, ...]
 
     @property
     def pretrains(self) -> bool:
@@ -258,7 +263,12 @@ class Experiment:
     def list_evaluations(self) -> list[tuple[str, str]]:
         """Return each (run, suite) that any figure or table takes."""
         drawn = [*self.figures.values(), *self.tables.values()]
-        return list(dict.fromkeys(pair for values in drawn for pair in self.list_figure_evaluations(values)))
+        pairs = [pair for values in drawn for pair in self.list_figure_evaluations(values)]
+        return list(dict.fromkeys([*pairs, *self.list_claim_evaluations()]))
+
+    def list_claim_evaluations(self) -> list[tuple[str, str]]:
+        """Return each (run, suite) that a claim takes."""
+        return list(dict.fromkeys((run, claim.suite) for claim in self.claims for run in claim.terms))
 
     def list_experiments(self) -> dict[str, dict[str, list[str]]]:
         """Return the figures and tables of each experiment: {experiment: {"figures": names, "tables": names}}."""
@@ -293,14 +303,30 @@ class Experiment:
         }
 
     def make_figure_spec(self, name: str) -> FigureSpec:
-        """Return the spec of a figure or table; its digest covers the specs of everything it is drawn from."""
+        """Return the spec of a figure or table."""
         values = self.find_figure(name)
         evaluations = self.list_figure_evaluations(values)
+        return FigureSpec(
+            name=name,
+            module=values["module"],
+            evaluations=tuple(evaluations),
+            seeds=self.seeds,
+            run_settings={run: self.describe_run(run) for run in self.list_figure_runs(values)},
+            config_digest=self.digest_upstream(values["runs"], evaluations),
+        )
+
+    def make_claims_spec(self) -> ClaimsSpec:
+        evaluations = self.list_claim_evaluations()
+        runs = list(dict.fromkeys(run for run, _ in evaluations))
+        return ClaimsSpec(self.claims, tuple(evaluations), self.seeds, self.digest_upstream(runs, evaluations))
+
+    def digest_upstream(self, runs: list[str], evaluations: list[tuple[str, str]]) -> str:
+        """Return the digest of the specs of everything that these runs and evaluations depend on."""
         upstream: list[Any] = []
-        lineages = [self.find_lineage(end) for end in values["runs"]]
+        lineages = [self.find_lineage(end) for end in runs]
         for seed in self.seeds:
             if self.pretrains:
-                fields = dict.fromkeys(self.find_field(run) for run in values["runs"])
+                fields = dict.fromkeys(self.find_field(run) for run in runs)
                 upstream += [self.make_pretrain_spec(field, seed) for field in fields]
             for run in dict.fromkeys(run for lineage in lineages for run in lineage):
                 spec = self.make_run_spec(run, seed)
@@ -308,14 +334,7 @@ class Experiment:
             for run, suite in evaluations:
                 evaluation = self.make_evaluation_spec(run, suite, seed)
                 upstream += [evaluation, self.make_data_spec(evaluation.suite.dataset, seed)]
-        return FigureSpec(
-            name=name,
-            module=values["module"],
-            evaluations=tuple(evaluations),
-            seeds=self.seeds,
-            run_settings={run: self.describe_run(run) for run in self.list_figure_runs(values)},
-            config_digest=digest_specs(*upstream),
-        )
+        return digest_specs(*upstream)
 
 
 def check_field(name: str, values: dict[str, Any]) -> FieldSpec:
@@ -471,7 +490,29 @@ def check_figures(section: str, modules: Path, experiment: Experiment) -> None:
                 )
 
 
-def load_experiment(config: dict[str, Any], schema: dict[str, Any]) -> Experiment:
+def load_claims(groups: list[str], file: Path, schema: dict[str, Any], experiment: Experiment) -> tuple[ClaimSpec, ...]:
+    """Return the claims of these groups. Raises ConfigError on one whose runs, suite or figure are not declared."""
+    claims = yaml.safe_load(file.read_text())
+    check_schema(claims, {"$ref": "#/$defs/claims", "$defs": schema["$defs"]})
+    specs = []
+    for group in groups:
+        check_reference("claims", group, "group of claims", claims)
+        for name, values in claims[group].items():
+            place = f"claims.{group}.{name}"
+            comparisons = [comparison for comparison in ("above", "below") if comparison in values]
+            if len(comparisons) != 1:
+                raise ConfigError(f"{place}: must have one threshold, above or below")
+            threshold = values[comparisons[0]]
+            check_reference(f"{place}.figure", values["figure"], "figure", [*experiment.figures, *experiment.tables])
+            check_reference(f"{place}.suite", values["suite"], "suite", experiment.suites)
+            for run in values["terms"]:
+                check_reference(f"{place}.terms", run, "run", [*experiment.sft_values, *experiment.rl_values])
+            kept = {key: value for key, value in values.items() if key not in comparisons}
+            specs.append(ClaimSpec(name=name, **kept, comparison=comparisons[0], threshold=threshold))
+    return tuple(specs)
+
+
+def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file: Path = CLAIMS_FILE) -> Experiment:
     """Return the checked experiment. Raises ConfigError on the first mistake found."""
     config = expand_sections(config)
     check_schema(config, schema)
@@ -525,6 +566,7 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any]) -> Experimen
         suites=Entries("suites", suites),
         figures=Entries("figures", expand_figures("figures", config["figures"], runs)),
         tables=Entries("tables", expand_figures("tables", config["tables"], runs)),
+        claims=(),
     )
     for run, values in experiment.rl_values.items():
         dataset = experiment.datasets[values["dataset"]]
@@ -538,4 +580,4 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any]) -> Experimen
             raise ConfigError(f"tables.{name}: a figure has this name already")
     for section in ("figures", "tables"):
         check_figures(section, Path(__file__).parent / section, experiment)
-    return experiment
+    return dataclasses.replace(experiment, claims=load_claims(config["claims"], claims_file, schema, experiment))

@@ -17,7 +17,7 @@ import pandas as pd
 
 from selectimprove.provenance import digest_file, find_commit, find_versions, write_json, write_whole
 from selectimprove.scores import read_scores
-from selectimprove.specs import FigureSpec
+from selectimprove.specs import ClaimsSpec, FigureSpec
 
 VALIDATION_LOSSES = ["validation_loss", "validation_sequence_loss"]
 CHECKPOINT_COLUMNS = {
@@ -34,12 +34,12 @@ def render_figure(
 ) -> None:
     """Draw a figure and write it as PDF and as PNG (200 dpi), with its sidecar; same scores and code, same bytes.
 
-    metrics_files: the step metrics of the SFT runs, as in read_declared_scores.
+    metrics_files: the step metrics of the SFT runs, as in read_described_scores.
 
     Raises FileNotFoundError or ValueError if a score file, or the scores of a run, suite or seed, are missing.
     """
     draw = importlib.import_module(f"selectimprove.figures.{spec.module}").draw
-    scores = read_declared_scores(spec, score_files, metrics_files)
+    scores = read_described_scores(spec, score_files, metrics_files)
     figure = draw(scores)
     origin = describe_origin("figure", draw, spec, scores)
     metadata = format_metadata(origin)
@@ -58,7 +58,7 @@ def render_table(
     Raises FileNotFoundError or ValueError if a score file, or the scores of a run, suite or seed, are missing.
     """
     module = importlib.import_module(f"selectimprove.tables.{spec.module}")
-    scores = read_declared_scores(spec, score_files, metrics_files)
+    scores = read_described_scores(spec, score_files, metrics_files)
     table = module.compute(scores)
     write_whole(markdown, lambda file: file.write_text(module.format_markdown(table)))
     write_whole(csv, lambda file: table.round(6).to_csv(file, index=False))
@@ -66,18 +66,22 @@ def render_table(
     write_sidecar(sidecar, origin, [*score_files, *metrics_files], [markdown, csv])
 
 
-def read_declared_scores(spec: FigureSpec, score_files: list[Path], metrics_files: list[Path]) -> pd.DataFrame:
-    """Return the scores with the columns of RUN_COLUMNS beside them.
-
-    metrics_files: metrics.csv of each SFT run at a root and of each seed, below <run>/seed<k>/.
-
-    Raises ValueError unless each run has scores for each of its suites and for each seed.
-    """
+def read_declared_scores(spec: FigureSpec | ClaimsSpec, score_files: list[Path]) -> pd.DataFrame:
+    """Return the scores. Raises ValueError unless each run has scores for each of its suites and for each seed."""
     scores = read_scores(score_files)
     present = set(scores[["run", "suite", "seed"]].itertuples(index=False, name=None))
     for (run, suite), seed in itertools.product(spec.evaluations, spec.seeds):
         if (run, suite, seed) not in present:
             raise ValueError(f"{spec.name}: there are no scores for run {run}, suite {suite}, seed {seed}")
+    return scores
+
+
+def read_described_scores(spec: FigureSpec, score_files: list[Path], metrics_files: list[Path]) -> pd.DataFrame:
+    """Return the declared scores with the columns of RUN_COLUMNS beside them.
+
+    metrics_files: metrics.csv of each SFT run at a root and of each seed, below <run>/seed<k>/.
+    """
+    scores = read_declared_scores(spec, score_files)
     settings = pd.DataFrame.from_dict(spec.run_settings, orient="index").rename_axis("run").reset_index()
     losses = pd.DataFrame(read_validation_losses(Path(file)) for file in metrics_files)
     return scores.merge(settings, on="run", validate="many_to_one").merge(
@@ -95,8 +99,10 @@ def read_validation_losses(metrics_file: Path) -> dict[str, Any]:
     return {"sft_run": run, "seed": int(seed.removeprefix("seed")), **metrics.iloc[-1][VALIDATION_LOSSES]}
 
 
-def describe_origin(rule: str, function: Callable, spec: FigureSpec, scores: pd.DataFrame) -> dict[str, Any]:
-    """Return what a figure or table comes from: the code, the specs and the checkpoints."""
+def describe_origin(
+    rule: str, function: Callable, spec: FigureSpec | ClaimsSpec, scores: pd.DataFrame
+) -> dict[str, Any]:
+    """Return what a figure, a table or the claims come from: the code, the specs and the checkpoints."""
     checkpoints = scores[list(CHECKPOINT_COLUMNS)].drop_duplicates().rename(columns=CHECKPOINT_COLUMNS)
     return {
         rule: spec.name,

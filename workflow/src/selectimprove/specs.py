@@ -215,6 +215,37 @@ class FigureSpec:
     config_digest: str
 
 
+@dataclass(frozen=True)
+class ClaimSpec:
+    """A claim of the paper: that a statistic is above or below a threshold (`comparison`).
+
+    The statistic is the sum over `terms`, {run: weight}, of a mean over the run's completions on the suite and kind
+    ("all": any); measure: "accuracy", "suited_share" (of those that open with the strategy that suits their kind) or
+    "forward_share". figure: the name of the figure or table that shows it.
+    """
+
+    name: str
+    sentence: str
+    figure: str
+    measure: str
+    suite: str
+    kind: str
+    terms: dict[str, float]
+    comparison: str
+    threshold: float
+
+
+@dataclass(frozen=True)
+class ClaimsSpec:
+    """All claims that are checked; the other names are those of FigureSpec."""
+
+    claims: tuple[ClaimSpec, ...]
+    evaluations: tuple[tuple[str, str], ...]
+    seeds: tuple[int, ...]
+    config_digest: str
+    name: str = "claims"
+
+
 def list_kept_steps(updates: int, checkpoint_every: int) -> list[int]:
     """Return the RL steps after which a run of `updates` steps keeps a checkpoint; the last step always is one."""
     return sorted({*range(checkpoint_every, updates + 1, checkpoint_every), updates})
@@ -249,7 +280,8 @@ def _convert(hint: Any, value: Any) -> Any:
     nested = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
     if nested and isinstance(value, dict):
         return build_spec(nested[0], value)
-    return tuple(_convert(None, entry) for entry in value) if isinstance(value, list) else value
+    entry_hint = nested[0] if nested else None
+    return tuple(_convert(entry_hint, entry) for entry in value) if isinstance(value, list) else value
 
 
 def digest_specs(*specs: Any) -> str:

@@ -40,6 +40,7 @@ KIND_LOOKS = {
     "evaluation": Look("#E69F00", "s", "--", "evaluation"),
     "inversion": Look("#0072B2", "^", "-.", "inversion"),
 }
+PART_COLORS = {"selection": "#E69F00", "improvement": "#0072B2"}  # of a gain
 
 
 def choose_looks(curves: Iterable[str]) -> dict[str, Look]:
@@ -131,6 +132,11 @@ def finish_axes(axes: Axes) -> None:
     axes.set_ylim(-2, 102)
     axes.set_yticks(range(0, 101, 20))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    draw_grid(axes)
+
+
+def draw_grid(axes: Axes) -> None:
+    """Give a panel of any scale its grid."""
     axes.grid(color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,166 @@
+"""The figures of mechanisms: forced skill, decomposition, pass@k, coverage and failures, from known scores."""
+
+import pandas as pd
+import pytest
+from synthetic_scores import make_rows
+
+from selectimprove import decomposition as decomposition_module
+from selectimprove.figures import coverage, decomposition, decomposition_summary, failures, forced_skill, pass_at_k
+from selectimprove.specs import KINDS
+from selectimprove.strategies import SUITED
+from selectimprove.tables import decomposition as decomposition_table
+
+PROBLEMS = 20
+
+
+def make_cells(run, step, routing, skill, seed=0, lengths=(6, 9)):
+    """Return free and forced rows of one checkpoint: routing and skill of the suited strategy, 0 for the other."""
+    parts = []
+    for kind, suited in SUITED.items():
+        other = "backward" if suited == "forward" else "forward"
+        opened = round(routing * PROBLEMS)
+        for length in lengths:
+            correct = [index < round(opened * skill) for index in range(PROBLEMS)]
+            free = make_rows(run, step, kind, length, correct, seed)
+            parts.append(free.assign(strategy=[suited] * opened + [other] * (PROBLEMS - opened)))
+            for strategy, share in ((suited, skill), (other, 0.0)):
+                right = [index < round(share * PROBLEMS) for index in range(PROBLEMS)]
+                rows = make_rows(run, step, kind, length, right, seed)
+                parts.append(rows.assign(strategy=strategy, forced_strategy=strategy, suite="forced_6_9"))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def scores():
+    """FB selects on 2-5, and selects and improves on 6-9."""
+    return pd.concat(
+        [
+            part
+            for seed in (0, 1)
+            for part in (
+                make_cells("FB", 0, 0.5, 0.4, seed),
+                make_cells("FB_rl_2_5", 25, 1.0, 0.4, seed),
+                make_cells("FB_rl_2_5", 50, 1.0, 0.4, seed),
+                make_cells("FB_rl_6_9", 25, 1.0, 0.6, seed),
+                make_cells("FB_rl_6_9", 50, 1.0, 0.8, seed),
+            )
+        ],
+        ignore_index=True,
+    )
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(decomposition_module, "RESAMPLES", 20)
+
+
+def list_lines(axes):
+    return {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.get_lines()}
+
+
+def test_forced_skill_shows_routing_above_and_skill_below(scores):
+    figure = forced_skill.draw(scores)
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["FB_rl_2_5", "FB_rl_6_9"]
+    routing = [list(line.get_ydata()) for line in figure.axes[1].get_lines()]
+    assert routing == [pytest.approx([50, 100, 100]), pytest.approx([50, 0, 0])]
+    skills = [list_lines(axes) for axes in figure.axes[2:]]
+    assert skills[0]["evaluation"] == ([0, 25, 50], pytest.approx([40, 40, 40]))
+    assert skills[1]["inversion"] == ([0, 25, 50], pytest.approx([40, 60, 80]))
+
+
+def test_forced_skill_needs_forced_scores(scores):
+    with pytest.raises(ValueError, match="no scores"):
+        forced_skill.draw(scores[scores["forced_strategy"].isna()])
+
+
+def test_decomposition_stacks_the_parts_to_the_gain(scores):
+    figure = decomposition.draw(scores)
+    same, harder = figure.axes[:2]
+    assert same.get_title() == "FB_rl_2_5"
+    gains = [list(axes.containers[0].lines[0].get_ydata()) for axes in (same, harder)]
+    assert gains == [pytest.approx([20, 20]), pytest.approx([40, 60])]
+    # Of the harder run at step 50, selection is 0.5 * (0.4 + 0.8) / 2 and improvement 0.4 * (0.5 + 1) / 2.
+    top_of_selection = harder.collections[0].get_paths()[0].vertices[:, 1].max()
+    assert top_of_selection == pytest.approx(30)
+    assert harder.collections[2].get_paths()[0].vertices[:, 1].max() == pytest.approx(60)
+
+
+def test_summary_has_a_bar_a_part_and_a_point_a_seed(scores):
+    figure = decomposition_summary.draw(scores)
+    panel = figure.axes[0]
+    widths = {
+        round(bar.get_y() + bar.get_height() / 2, 2): bar.get_width()
+        for bars in panel.containers
+        for bar in getattr(bars, "patches", [])
+    }
+    assert widths == {
+        -0.18: pytest.approx(20),
+        0.82: pytest.approx(30),
+        0.18: pytest.approx(0, abs=1e-9),
+        1.18: pytest.approx(30),
+    }
+    points = [line for line in panel.get_lines() if line.get_marker() == "o"]
+    assert sorted(len(line.get_xdata()) for line in points) == [2, 2, 2, 2]
+
+
+def test_table_holds_each_length_and_the_range(scores):
+    table = decomposition_table.compute(scores).set_index(["run", "kind", "steps"])
+    assert table.loc[("FB_rl_6_9", "inversion", "6-9"), "improvement"] == pytest.approx(0.3)
+    assert table.loc[("FB_rl_6_9", "inversion", "6-9"), "improvement_best_seed"] == pytest.approx(0.3)
+    assert table.loc[("FB_rl_2_5", "evaluation", "9"), "selection"] == pytest.approx(0.2)
+    markdown = decomposition_table.format_markdown(table.reset_index())
+    assert markdown.count("\n") == 2 + 4
+    assert "| FB_rl_2_5 | evaluation | 6-9 | +20.0 [" in markdown
+
+
+def make_samples(run, step, counts, completions=4):
+    """Return rows of problems of both kinds and of 6 and 9 steps, of which counts[i] completions are correct."""
+    parts = []
+    for kind in KINDS:
+        for length in (6, 9):
+            for sample in range(completions):
+                rows = make_rows(run, step, kind, length, [sample < count for count in counts])
+                parts.append(rows.assign(sample=sample, suite="pass_6_9"))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return pd.concat([make_samples("FB", 0, [0, 0, 1, 2]), make_samples("FB_rl_6_9", 50, [0, 4, 0, 4])])
+
+
+def test_pass_at_k_has_a_panel_for_each_kind_and_half(samples):
+    figure = pass_at_k.draw(samples)
+    assert [axes.get_title() for axes in figure.axes] == [
+        *("evaluation, 6-6 steps", "evaluation, 9-9 steps"),
+        *("inversion, 6-6 steps", "inversion, 9-9 steps"),
+    ]
+    lines = list_lines(figure.axes[0])
+    # Two problems of four never, one with 1 of 4 right and one with 2 of 4.
+    assert lines["FB, SFT"] == ([1, 2, 4], pytest.approx([100 * 3 / 16, 100 * (1 / 2 + 5 / 6) / 4, 50]))
+    assert lines["FB, RL"] == ([1, 2, 4], pytest.approx([50, 50, 50]))
+
+
+def test_coverage_counts_who_solves_a_problem_at_least_once(samples):
+    panel = coverage.draw(samples).axes[0]
+    widths = {bars.get_label(): bars.patches[0].get_width() for bars in panel.containers}
+    assert widths == {
+        "solved by both": 25,
+        "by RL only": 25,
+        "by the SFT model only": 25,
+        "by neither": 25,
+    }
+
+
+def test_failures_add_up_to_all_completions(scores):
+    free = scores[scores["forced_strategy"].isna()].copy()
+    free.loc[~free["correct"], "failure"] = "stopped_early"
+    figure = failures.draw(free)
+    panel = figure.axes[1]
+    tops = {
+        area.get_label(): area.get_paths()[0].vertices[:, 1].max() for area in panel.collections if area.get_label()
+    }
+    assert tops["all right"] == pytest.approx(80)
+    assert tops["no_answer"] == pytest.approx(100)
+    with pytest.raises(ValueError, match="not known: sleepy"):
+        failures.draw(free.assign(failure="sleepy"))

@@ -1,0 +1,119 @@
+"""The paper's claims as checks on the scores: a statistic with its interval, held against a threshold.
+
+A claim's statistic is a sum over runs, each with its weight, of a mean over completions at the run's last checkpoint.
+Its 95 % interval is a percentile bootstrap over seeds, and over problems within them; with one seed, over problems
+alone. Few seeds make it too narrow: three tell little about a fourth.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from selectimprove.analysis import RESAMPLES, select_last
+from selectimprove.provenance import write_whole
+from selectimprove.rendering import describe_origin, read_declared_scores, write_sidecar
+from selectimprove.seeds import hash_seed
+from selectimprove.specs import ClaimSpec, ClaimsSpec
+from selectimprove.strategies import SUITED
+
+COLUMNS = ["claim", "verdict", "statistic", "low", "high", "comparison", "threshold", "figure", "sentence"]
+
+MEASURES = {
+    "accuracy": lambda rows: rows["correct"],
+    "suited_share": lambda rows: rows["strategy"] == rows["kind"].map(SUITED),
+    "forward_share": lambda rows: rows["strategy"] == "forward",
+}
+
+
+def select_rows(claim: ClaimSpec, scores: pd.DataFrame, run: str) -> pd.DataFrame:
+    """Return the completions of a run that the claim is about, at the last checkpoint.
+
+    Of a suite of forced strategies these are the ones made to open with the strategy that suits their kind.
+    """
+    rows = select_last(scores[(scores["run"] == run) & (scores["suite"] == claim.suite)])
+    if claim.kind != "all":
+        rows = rows[rows["kind"] == claim.kind]
+    return rows[rows["forced_strategy"].isna() | (rows["forced_strategy"] == rows["kind"].map(SUITED))]
+
+
+def measure_problems(claim: ClaimSpec, scores: pd.DataFrame) -> pd.Series:
+    """Return the claim's statistic for each problem, indexed by seed and problem_id; their mean over all is its value.
+
+    Raises ValueError if a run has no scores, or if two runs were not evaluated on the same problems.
+    """
+    total = None
+    for run, weight in claim.terms.items():
+        rows = select_rows(claim, scores, run)
+        if rows.empty:
+            raise ValueError(f"claim {claim.name}: there are no scores of run {run} on {claim.kind} in {claim.suite}")
+        values = weight * MEASURES[claim.measure](rows).groupby([rows["seed"], rows["problem_id"]]).mean()
+        if total is not None and not values.index.equals(total.index):
+            raise ValueError(f"claim {claim.name}: its runs were not evaluated on the same problems")
+        total = values if total is None else total + values
+    return total
+
+
+def bootstrap_mean(values: pd.Series, *key: str) -> tuple[float, float]:
+    """Return the 95 % interval of the mean over seeds of means over problems; values: indexed by seed and problem."""
+    generator = np.random.default_rng(hash_seed("bootstrap", *key))
+    seeds = [of_seed.to_numpy(float) for _, of_seed in values.groupby("seed")]
+    drawn = generator.integers(len(seeds), size=(RESAMPLES, len(seeds)))
+    means = np.empty(drawn.shape)
+    for position, of_seed in enumerate(seeds):
+        problems = len(of_seed)
+        places = drawn == position
+        weights = generator.multinomial(problems, np.full(problems, 1 / problems), places.sum())
+        means[places] = weights @ of_seed / problems
+    low, high = np.percentile(means.mean(1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def judge_interval(low: float, high: float, comparison: str, threshold: float) -> str:
+    """Return "reproduced" or "not reproduced" where the whole interval is on one side of the threshold.
+
+    comparison: "above" or "below", where the claim has it; an interval that holds the threshold is "inconclusive".
+    """
+    if low <= threshold <= high:
+        return "inconclusive"
+    return "reproduced" if (low > threshold) == (comparison == "above") else "not reproduced"
+
+
+def check_claims(claims: Iterable[ClaimSpec], scores: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a claim with the columns COLUMNS; statistic, bounds and threshold are fractions.
+
+    Raises ValueError if the scores of any run of a claim are missing.
+    """
+    rows = []
+    for claim in claims:
+        values = measure_problems(claim, scores)
+        low, high = bootstrap_mean(values, claim.name)
+        verdict = judge_interval(low, high, claim.comparison, claim.threshold)
+        statistic = values.groupby("seed").mean().mean()
+        rows.append(
+            (claim.name, verdict, statistic, low, high, claim.comparison, claim.threshold, claim.figure, claim.sentence)
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def format_claims(table: pd.DataFrame) -> str:
+    """Return the verdicts as a Markdown table, statistics in percent or points."""
+    rows = [["claim", "verdict", "statistic [95 %]", "threshold", "figure"], ["---", "---", "---:", "---:", "---"]]
+    for row in table.itertuples():
+        statistic = f"{100 * row.statistic:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]"
+        threshold = f"{row.comparison} {100 * row.threshold:g}"
+        rows.append([row.sentence, row.verdict, statistic, threshold, row.figure])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def write_claims(spec: ClaimsSpec, score_files: list[Path], markdown: Path, csv: Path, sidecar: Path) -> None:
+    """Check the claims and write their verdicts as Markdown and as CSV (6 digits), with a sidecar.
+
+    Raises FileNotFoundError or ValueError if a score file, or the scores of a run of a claim, are missing.
+    """
+    scores = read_declared_scores(spec, score_files)
+    table = check_claims(spec.claims, scores)
+    write_whole(markdown, lambda file: file.write_text(format_claims(table)))
+    write_whole(csv, lambda file: table.round(6).to_csv(file, index=False))
+    write_sidecar(sidecar, describe_origin("claims", check_claims, spec, scores), score_files, [markdown, csv])

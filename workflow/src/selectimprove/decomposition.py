@@ -1,0 +1,154 @@
+"""Selection and improvement: the gain of RL over its SFT start, split into the two.
+
+In a cell, the problems of one seed, kind and number of steps, accuracy is the sum over strategies of routing (the share
+of completions that open with the strategy) times skill (the share of those that are right). Either factor may move. The
+gain is split by their Shapley values (Shapley, "A value for n-person games", 1953), the mean over both orders in which
+they can move:
+
+    selection   = sum of (routing after - routing before) * (skill before + skill after) / 2
+    improvement = sum of (skill after - skill before) * (routing before + routing after) / 2
+
+The two add up to the gain. The skill of the strategy that a checkpoint opens with less often is that of completions
+made to open with it, so that it is known even where the model no longer picks it; the skill of the other follows from
+the accuracy. Completions that open with neither strategy are a third one, whose skill is that before where there are
+none after, and the reverse.
+"""
+
+import numpy as np
+import pandas as pd
+
+from selectimprove.seeds import hash_seed
+
+STRATEGY_ORDER = ("forward", "backward", "none")
+PARTS = ("gain", "selection", "improvement")
+RESAMPLES = 1000
+CELL = ["seed", "kind", "steps"]
+
+
+def split_gain(
+    routing_before: np.ndarray, skill_before: np.ndarray, routing_after: np.ndarray, skill_after: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (selection, improvement); all four have shape (..., strategies), the last axis is summed over."""
+    selection = (routing_after - routing_before) * (skill_before + skill_after) / 2
+    improvement = (skill_after - skill_before) * (routing_before + routing_after) / 2
+    return selection.sum(-1), improvement.sum(-1)
+
+
+def measure_problems(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a checkpoint and problem, indexed by run, checkpoint_step, seed, kind, steps and problem_id.
+
+    Columns, means over the problem's completions: correct; forward, backward, none (opened so); none_correct;
+    forced_forward, forced_backward (right when made to open so; missing for problems that were not).
+
+    Raises ValueError on compositions, which have a strategy a part, and on a checkpoint without forced completions.
+    """
+    if (scores["parts"] > 1).any():
+        raise ValueError("the gain on compositions cannot be decomposed: they have a strategy for each part")
+    keys = ["run", "checkpoint_step", *CELL, "problem_id"]
+    is_free = scores["forced_strategy"].isna()
+    free, forced = scores[is_free], scores[~is_free]
+    openings = {name: free["strategy"] == name for name in STRATEGY_ORDER}
+    measured = free.assign(**openings, none_correct=openings["none"] & free["correct"])
+    problems = measured.groupby(keys)[["correct", *STRATEGY_ORDER, "none_correct"]].mean()
+    for strategy in STRATEGY_ORDER[:2]:
+        of_strategy = forced[forced["forced_strategy"] == strategy].groupby(keys)["correct"].mean()
+        problems[f"forced_{strategy}"] = of_strategy
+        bare = problems[f"forced_{strategy}"].isna().groupby(keys[:-1]).all()
+        if bare.any():
+            where = ", ".join(f"{key} {value}" for key, value in zip(keys, bare.idxmax(), strict=False))
+            raise ValueError(f"there are no scores of completions made to open {strategy} for {where}")
+    return problems
+
+
+def draw_weights(is_forced: np.ndarray, resamples: int, *key: str | int) -> np.ndarray:
+    """Return weights of the problems of one cell, shape (1 + resamples, problems); each row sums to 1.
+
+    Row 0 weighs all alike, the others are bootstrap draws; problems with forced completions and without are drawn
+    apart, so that no draw lacks either.
+    """
+    generator = np.random.default_rng(hash_seed("bootstrap", *key))
+    weights = np.ones((1 + resamples, len(is_forced)))
+    for stratum in (np.flatnonzero(is_forced), np.flatnonzero(~is_forced)):
+        if len(stratum):
+            draws = generator.multinomial(len(stratum), np.full(len(stratum), 1 / len(stratum)), resamples)
+            weights[1:, stratum] = draws
+    return weights / len(is_forced)
+
+
+def estimate_factors(problems: pd.DataFrame, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (routing, skill) of one checkpoint in one cell, each of shape (weightings, strategies).
+
+    problems: rows of measure_problems. The skill of an opening that never occurs is nan, unless it was forced.
+    """
+    accuracy = weights @ problems["correct"].to_numpy(float)
+    routing = weights @ problems[list(STRATEGY_ORDER)].to_numpy(float)
+    forced = problems[["forced_forward", "forced_backward"]].to_numpy(float)
+    skill = np.full_like(routing, np.nan)
+    skill[:, :2] = (weights @ np.nan_to_num(forced)) / (weights @ ~np.isnan(forced))
+    none_correct = weights @ problems["none_correct"].to_numpy(float)
+    np.divide(none_correct, routing[:, 2], out=skill[:, 2], where=routing[:, 2] > 0)
+    each = np.arange(len(weights))
+    common = routing[:, :2].argmax(1)
+    rare = 1 - common
+    left = accuracy - none_correct - routing[each, rare] * skill[each, rare]
+    skill[each, common] = np.divide(
+        left, routing[each, common], out=skill[each, common], where=routing[each, common] > 0
+    )
+    return routing, skill
+
+
+def fill_unseen(skill: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return `skill` with the other checkpoint's where it is nan, and 0 where neither is known."""
+    return np.nan_to_num(np.where(np.isnan(skill), other, skill))
+
+
+def decompose_gains(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Return the gain of each RL checkpoint over the SFT model at its root, split into selection and improvement.
+
+    by: any of seed, kind, steps; cells are pooled over the others, each with the weight of its problems. Columns: run,
+    checkpoint_step, those of `by`, problems, and for each of gain, selection and improvement (fractions) its value,
+    and with the endings _low and _high its 95 % percentile bootstrap interval over problems (not over seeds).
+
+    Raises ValueError if there is no RL run, or if free or forced scores of a checkpoint or of its SFT start are
+    missing.
+    """
+    trained = scores[scores["checkpoint_step"] > 0]
+    if trained.empty:
+        raise ValueError("there are no scores of an RL run, so no gain to decompose")
+    problems = measure_problems(scores)
+    roots = trained.groupby("run")["sft_run"].first()
+    parts = {}
+    for key, after in problems.groupby(["run", "checkpoint_step", *CELL]):
+        run, step, *cell = key
+        if step == 0:
+            continue
+        start = (roots[run], 0, *cell)
+        if start not in problems.index:
+            where = ", ".join(f"{name} {value}" for name, value in zip(CELL, cell, strict=True))
+            raise ValueError(f"there are no scores of the SFT run {roots[run]} for {where}")
+        before = problems.loc[start].loc[after.index.get_level_values("problem_id")]
+        weights = draw_weights(after["forced_forward"].notna().to_numpy(), RESAMPLES, *map(str, cell))
+        (routing_before, skill_before), (routing_after, skill_after) = (
+            estimate_factors(checkpoint, weights) for checkpoint in (before, after)
+        )
+        split = split_gain(
+            routing_before,
+            fill_unseen(skill_before, skill_after),
+            routing_after,
+            fill_unseen(skill_after, skill_before),
+        )
+        parts[key] = (len(after), np.stack([sum(split), *split], -1))
+    cells = pd.DataFrame(
+        [(*key, *value) for key, value in parts.items()],
+        columns=["run", "checkpoint_step", *CELL, "problems", "parts"],
+    )
+    keys = ["run", "checkpoint_step", *by]
+    rows = []
+    for key, group in cells.groupby(keys):
+        total = np.average(np.stack(group["parts"]), axis=0, weights=group["problems"])
+        low, high = np.percentile(total[1:], [2.5, 97.5], axis=0)
+        row = dict(zip(keys, key, strict=True)) | {"problems": group["problems"].sum()}
+        for position, name in enumerate(PARTS):
+            row |= {name: total[0, position], f"{name}_low": low[position], f"{name}_high": high[position]}
+        rows.append(row)
+    return pd.DataFrame(rows)

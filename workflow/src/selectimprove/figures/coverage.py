@@ -1,0 +1,36 @@
+"""Coverage: the problems that a model solves at least once in all its completions, SFT model against RL; by kind.
+
+Gained problems are what RL adds to what the SFT model could reach by sampling, lost ones what it gives up.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from selectimprove.analysis import check_groups, summarize_coverage
+from selectimprove.specs import KINDS
+
+COLORS = {"both": "#DDDDDD", "gained": "#009E73", "lost": "#D55E00", "neither": "#000000"}
+LABELS = {"both": "solved by both", "gained": "by RL only", "lost": "by the SFT model only", "neither": "by neither"}
+
+
+def draw(scores: pd.DataFrame) -> Figure:
+    """Return the figure. Raises ValueError if the scores of a run, of its SFT start or of a kind are missing."""
+    shares = summarize_coverage(scores, ["kind"])
+    runs = list(shares["run"].unique())
+    check_groups(shares, {"run": runs, "kind": KINDS})
+    figure = Figure(figsize=(7.6, 1.2 + 0.35 * len(runs)), layout="constrained")
+    panels = figure.subplots(1, len(KINDS), sharey=True)
+    for axes, kind in zip(panels, KINDS, strict=True):
+        bars = shares[shares["kind"] == kind].set_index("run").loc[runs]
+        left = 0 * bars["both"]
+        for outcome, color in COLORS.items():
+            axes.barh(runs, 100 * bars[outcome], left=100 * left, color=color, label=LABELS[outcome])
+            left = left + bars[outcome]
+        axes.set_title(kind, fontsize=10)
+        axes.set_xlabel(f"problems (%), {int(scores['sample'].max()) + 1} completions each")
+        axes.set_xlim(0, 100)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].invert_yaxis()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(COLORS), frameon=False, fontsize=8)
+    return figure

@@ -1,0 +1,51 @@
+"""Decomposition of all runs: selection and improvement at the end of RL, by kind; a column for each range of steps.
+
+Bars show the two parts of the gain over the SFT model, with 95 % bootstrap intervals over problems; points are single
+seeds.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from selectimprove.analysis import check_groups, select_last
+from selectimprove.decomposition import decompose_gains
+from selectimprove.figures._style import PART_COLORS, draw_grid
+from selectimprove.specs import KINDS
+
+HEIGHT = 0.36
+
+
+def draw(scores: pd.DataFrame) -> Figure:
+    """Return the figure. Raises ValueError if free or forced scores of a run, or of its SFT start, are missing."""
+    starts = scores[scores["checkpoint_step"] == 0]
+    ends = pd.concat([starts, select_last(scores[scores["checkpoint_step"] > 0])])
+    runs = list(ends.loc[ends["checkpoint_step"] > 0, "run"].unique())
+    free = ends[ends["forced_strategy"].isna()]
+    ranges = free.groupby("suite")["steps"].agg(["min", "max"]).sort_values("min")
+    figure = Figure(figsize=(7.6, 1 + 0.62 * len(runs) * len(KINDS) / 2), layout="constrained")
+    grid = figure.subplots(len(KINDS), len(ranges), sharex=True, sharey=True, squeeze=False)
+    for column, (shortest, longest) in zip(grid.T, ranges.itertuples(index=False), strict=True):
+        rows = ends[ends["steps"].between(shortest, longest)]
+        pooled, seeds = decompose_gains(rows, ["kind"]), decompose_gains(rows, ["kind", "seed"])
+        check_groups(pooled, {"run": runs, "kind": KINDS})
+        for kind, axes in zip(KINDS, column, strict=True):
+            for side, (part, color) in zip((-0.5, 0.5), PART_COLORS.items(), strict=True):
+                bars = pooled[pooled["kind"] == kind].set_index("run").loc[runs]
+                places = [place + side * HEIGHT for place in range(len(runs))]
+                errors = [100 * (bars[part] - bars[f"{part}_low"]), 100 * (bars[f"{part}_high"] - bars[part])]
+                axes.barh(places, 100 * bars[part], HEIGHT, xerr=errors, color=color, error_kw={"elinewidth": 0.8})
+                for place, run in zip(places, runs, strict=True):
+                    of_run = seeds[(seeds["run"] == run) & (seeds["kind"] == kind)]
+                    if len(of_run) > 1:
+                        axes.plot(100 * of_run[part], [place] * len(of_run), "o", color="black", markersize=2)
+            draw_grid(axes)
+            axes.axvline(0, color="0.4", linewidth=0.6)
+            axes.set_yticks(range(len(runs)), runs, fontsize=7)
+        column[0].set_title(f"problems of {shortest}-{longest} steps", fontsize=9)
+        column[-1].set_xlabel("part of the gain (points)")
+    grid[0, 0].invert_yaxis()
+    for kind, row in zip(KINDS, grid, strict=True):
+        row[0].set_ylabel(kind)
+    handles = [grid[0, 0].barh([], [], color=color) for color in PART_COLORS.values()]
+    figure.legend(handles, PART_COLORS, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    return figure

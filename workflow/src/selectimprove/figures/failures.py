@@ -1,0 +1,56 @@
+"""Failures: how completions fail during RL, over RL steps; a column for each run, a row for each kind.
+
+Each completion counts once, under the first thing that is wrong in it; at the bottom are those that are right
+throughout. A wrong opening is a guess that did not come true, of a strategy that does not suit the kind.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from selectimprove.analysis import check_groups, select_curves
+from selectimprove.figures._style import STEP_LABEL
+from selectimprove.specs import KINDS
+from selectimprove.strategies import FAILURES
+
+COLORS = {
+    "all right": "#DDDDDD",
+    "wrong_opening": "#0072B2",
+    "stopped_early": "#E69F00",
+    "lost_place": "#D55E00",
+    "wrong_fact": "#CC79A7",
+    "wrong_answer": "#009E73",
+    "no_answer": "#000000",
+}
+
+
+def share_failures(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of each outcome, shape (checkpoint steps, outcomes); the columns are those of COLORS."""
+    outcomes = rows["failure"].fillna("all right")
+    shares = pd.crosstab(rows["checkpoint_step"], outcomes, normalize="index")
+    return shares.reindex(columns=list(COLORS), fill_value=0.0)
+
+
+def draw(scores: pd.DataFrame) -> Figure:
+    """Return the figure. Raises ValueError if the scores of a run, its SFT start or a kind are missing."""
+    rows = select_curves(scores)
+    curves = list(rows["curve"].unique())
+    check_groups(rows, {"curve": curves, "kind": KINDS})
+    unknown = set(rows["failure"].dropna()) - set(FAILURES)
+    if unknown:
+        raise ValueError(f"the scores have failures that are not known: {', '.join(sorted(unknown))}")
+    figure = Figure(figsize=(1.2 + 2.0 * len(curves), 4.2), layout="constrained")
+    grid = figure.subplots(len(KINDS), len(curves), sharex="col", sharey=True, squeeze=False)
+    for kind, panels in zip(KINDS, grid, strict=True):
+        for curve, axes in zip(curves, panels, strict=True):
+            shares = share_failures(rows[(rows["curve"] == curve) & (rows["kind"] == kind)])
+            axes.stackplot(shares.index, 100 * shares.T, colors=COLORS.values(), labels=COLORS)
+            axes.margins(0)
+            axes.spines[["top", "right"]].set_visible(False)
+        panels[0].set_ylabel(f"{kind}\ncompletions (%)")
+    for curve, top, bottom in zip(curves, grid[0], grid[-1], strict=True):
+        top.set_title(curve, fontsize=9)
+        bottom.set_xlabel(STEP_LABEL)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    names = [label.replace("_", " ") for label in labels]
+    figure.legend(handles, names, loc="outside upper center", ncols=len(COLORS), frameon=False, fontsize=7)
+    return figure

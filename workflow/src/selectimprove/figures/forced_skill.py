@@ -1,0 +1,50 @@
+"""Forced skill: what a model can do with each strategy, whether or not it picks it, during RL; a column for each run.
+
+Top: routing, the share of completions that open forward, by kind. Bottom: skill, the accuracy of completions that are
+made to open with the strategy that suits their kind. Where the top moves and the bottom does not, RL only selects.
+Step 0 is the SFT model. Bands are 95 % Wilson intervals over problems.
+"""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from selectimprove.analysis import check_groups, select_curves, summarize_share
+from selectimprove.figures._style import KIND_LOOKS, STEP_LABEL, Look, draw_accuracy, finish_axes
+from selectimprove.specs import KINDS
+from selectimprove.strategies import SUITED
+
+
+def draw_routing(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
+    """Draw the share of forward openings over RL steps."""
+    line = summarize_share(rows, ["checkpoint_step"], rows["strategy"] == "forward")
+    steps = line["checkpoint_step"]
+    axes.fill_between(steps, 100 * line["low"], 100 * line["high"], color=look.color, alpha=0.15, linewidth=0)
+    axes.plot(
+        steps, 100 * line["share"], color=look.color, marker=look.marker, linestyle=look.linestyle, markersize=4.5
+    )
+
+
+def draw(scores: pd.DataFrame) -> Figure:
+    """Return the figure. Raises ValueError if free or forced scores of a run or of its SFT start are missing."""
+    rows = select_curves(scores)
+    curves = list(rows["curve"].unique())
+    free, forced = rows[rows["forced_strategy"].isna()], rows[rows["forced_strategy"].notna()]
+    forced = forced[forced["forced_strategy"] == forced["kind"].map(SUITED)]
+    for part in (free, forced):
+        check_groups(part, {"curve": curves, "kind": KINDS})
+    figure = Figure(figsize=(1.6 + 2.3 * len(curves), 4.6), layout="constrained")
+    grid = figure.subplots(2, len(curves), sharex="col", sharey=True, squeeze=False)
+    for (above, below), curve in zip(grid.T, curves, strict=True):
+        for kind, look in KIND_LOOKS.items():
+            draw_routing(above, free[(free["curve"] == curve) & (free["kind"] == kind)], look)
+            draw_accuracy(below, forced[(forced["curve"] == curve) & (forced["kind"] == kind)], look)
+        above.set_title(curve, fontsize=9)
+        below.set_xlabel(STEP_LABEL)
+        for axes in (above, below):
+            finish_axes(axes)
+    grid[0, 0].set_ylabel("routing:\nforward openings (%)")
+    grid[1, 0].set_ylabel("skill when made to open\nwith the suited strategy (%)")
+    handles, labels = grid[1, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(KINDS), frameon=False, fontsize=8)
+    return figure

@@ -1,0 +1,44 @@
+"""Decomposition: the gain of each RL run over its SFT model at the end, split into selection and improvement.
+
+By kind in each suite, and in the CSV by number of steps as well. Definitions: decomposition.py.
+"""
+
+import pandas as pd
+
+from selectimprove.analysis import select_last
+from selectimprove.decomposition import PARTS, decompose_gains
+
+
+def compute(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each run, kind and number of steps, and one for each kind and range of steps of a suite.
+
+    Columns: run, kind, steps (such as "6" or "6-9"), problems, and gain, selection and improvement with their bounds
+    (see decompose_gains), lowest and highest seed of the three where steps are a range.
+
+    Raises ValueError if free or forced scores of a run, or of its SFT start, are missing.
+    """
+    starts = scores[scores["checkpoint_step"] == 0]
+    ends = pd.concat([starts, select_last(scores[scores["checkpoint_step"] > 0])])
+    single = decompose_gains(ends, ["kind", "steps"])
+    tables = [single.assign(steps=single["steps"].astype(str))]
+    free = ends[ends["forced_strategy"].isna()]
+    for shortest, longest in free.groupby("suite")["steps"].agg(["min", "max"]).itertuples(index=False):
+        rows = ends[ends["steps"].between(shortest, longest)]
+        table = decompose_gains(rows, ["kind"]).assign(steps=f"{shortest}-{longest}")
+        seeds = decompose_gains(rows, ["kind", "seed"]).groupby(["run", "kind"])[list(PARTS)].agg(["min", "max"])
+        seeds.columns = [f"{part}_{'worst' if end == 'min' else 'best'}_seed" for part, end in seeds.columns]
+        tables.insert(-1, table.merge(seeds.reset_index(), on=["run", "kind"]))
+    return pd.concat(tables, ignore_index=True).drop(columns="checkpoint_step")
+
+
+def format_markdown(table: pd.DataFrame) -> str:
+    """Return the rows of the ranges of steps as Markdown, in points; with several seeds, their range below."""
+    rows = [["run", "kind", "steps", *(f"{part} [95 %]" for part in PARTS)], ["---", "---", "---:", *["---:"] * 3]]
+    for _, row in table[table["steps"].str.contains("-")].iterrows():
+        cells = []
+        for part in PARTS:
+            text = f"{100 * row[part]:+.1f} [{100 * row[f'{part}_low']:.1f}, {100 * row[f'{part}_high']:.1f}]"
+            worst, best = row[f"{part}_worst_seed"], row[f"{part}_best_seed"]
+            cells.append(text if worst == best else f"{text}<br>{100 * worst:+.1f} to {100 * best:+.1f}")
+        rows.append([row["run"], row["kind"], row["steps"], *cells])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
