@@ -9,7 +9,7 @@ import re
 from collections import Counter
 
 import pytest
-from generators import LABEL_POOL, calculate, each_text, fields, mutations, run_chain
+from generators import LABEL_POOL, answered, calculate, compositions, each_text, mutations, run_chain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -420,36 +420,6 @@ def test_prompts_only_data_sets_have_no_completions() -> None:
 
 
 # --- Texts of any composition.
-
-
-@st.composite
-def compositions(draw) -> Composition:
-    """Return two to four parts over any field, every value worked out by the tests' own arithmetic."""
-    field = draw(fields())
-    kinds = draw(st.lists(st.sampled_from(KINDS), min_size=2, max_size=4))
-    stream = random.Random(draw(st.integers(0, 2**32)))
-    lengths = [stream.randint(1, 4) for _ in kinds]
-    label = stream.randint(1, LABEL_POOL - sum(lengths) + 1)
-    value = stream.randrange(field.order)
-    parts = []
-    for kind, length in zip(kinds, lengths, strict=True):
-        operations = tuple(
-            (stream.choice(["add", "multiply"]), stream.randrange(1, field.order)) for _ in range(length)
-        )
-        start = value
-        if kind == "inversion":
-            start = next(start for start in range(field.order) if run_chain(start, operations, field.order) == value)
-        parts.append(Problem(kind, field, start, operations, label))
-        value = run_chain(start, operations, field.order) if kind == "evaluation" else start
-        label += length
-    return Composition(tuple(parts), draw(st.booleans()))
-
-
-@st.composite
-def answered(draw) -> tuple[Composition, list[str]]:
-    """Return a composition and a strategy for each of its parts."""
-    problem = draw(compositions())
-    return problem, [draw(st.sampled_from(list(STRATEGIES))) for _ in problem.parts]
 
 
 def write(problem, strategies, text) -> str:

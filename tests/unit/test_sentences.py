@@ -1,19 +1,23 @@
 """The path of a pretrained model: a folder with its own tokenizer and chat template, problems in sentences."""
 
-import json
-
 import pandas as pd
 import pytest
-import torch
-from tiny_models import ARCHITECTURE, FIELD, LORA, RL_DATA, SFT_DATA, make_rl_spec, make_sft_spec, make_suite
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from tiny_models import (
+    ARCHITECTURE,
+    FIELD,
+    LORA,
+    RL_DATA,
+    SFT_DATA,
+    make_rl_spec,
+    make_sft_spec,
+    make_suite,
+    save_sentence_model,
+)
 
 from selectimprove import grpo, sft
 from selectimprove.data import read_rows, write_dataset
 from selectimprove.evaluation import evaluate
 from selectimprove.models import (
-    create_model,
     decode_completion,
     encode_completion,
     encode_prompt,
@@ -22,35 +26,10 @@ from selectimprove.models import (
 from selectimprove.scores import read_scores
 from selectimprove.specs import DataSpec, EvaluationSpec, ModelSpec
 
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
-
-def make_byte_tokenizer() -> PreTrainedTokenizerFast:
-    """Return a tokenizer in the style of Qwen's: bytes, chat markers, and <|im_end|> as the end of a sequence."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({byte: index for index, byte in enumerate(alphabet)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<|endoftext|>", eos_token="<|im_end|>", chat_template=TEMPLATE
-    )
-
 
 @pytest.fixture
 def base(tmp_path):
-    torch.manual_seed(0)
-    tokenizer = make_byte_tokenizer()
-    folder = tmp_path / "base"
-    create_model(ARCHITECTURE, tokenizer).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    # A real Qwen2 tokenizer is loaded by AutoTokenizer through its class; this one has none of that name.
-    settings = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"tokenizer_class": "PreTrainedTokenizerFast"}))
-    return folder
+    return save_sentence_model(tmp_path / "base")
 
 
 @pytest.fixture

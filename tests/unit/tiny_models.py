@@ -1,8 +1,11 @@
 """Models small enough to train in a test, and specs for them."""
 
+import json
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from selectimprove.data import write_dataset
 from selectimprove.models import create_model, create_tokenizer
@@ -45,6 +48,11 @@ RL_DATA = DatasetSpec(
     {"train": 16, "validation": 8, "test": 12},
 )
 
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
 
 def make_model(seed: int = 0):
     """Return a random model and its tokenizer."""
@@ -58,6 +66,30 @@ def save_model(folder: Path, seed: int = 0) -> Path:
     model, tokenizer = make_model(seed)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_byte_tokenizer() -> PreTrainedTokenizerFast:
+    """Return a tokenizer in the style of Qwen's: bytes, chat markers, and <|im_end|> as the end of a sequence."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({byte: index for index, byte in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<|endoftext|>", eos_token="<|im_end|>", chat_template=TEMPLATE
+    )
+
+
+def save_sentence_model(folder: Path) -> Path:
+    """Write a random model with a tokenizer in the style of Qwen's to `folder`."""
+    torch.manual_seed(0)
+    tokenizer = make_byte_tokenizer()
+    create_model(ARCHITECTURE, tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    # A real Qwen2 tokenizer is loaded by AutoTokenizer through its class; this one has none of that name.
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"tokenizer_class": "PreTrainedTokenizerFast"}))
     return folder
 
 

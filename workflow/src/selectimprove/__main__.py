@@ -1,9 +1,11 @@
-"""Where does a figure or table come from, and are its sources unchanged?
+"""Look at results: where a figure or table comes from, or what a model writes for one problem.
 
     python -m selectimprove trace results/tiny/figures/figure2.pdf
+    python -m selectimprove show --run FB_rl_6_9 --index 17
 
-FILE is a figure (PDF, PNG), a table (Markdown, CSV) or the sidecar (JSON) beside it. Paths in the sidecar are taken
-relative to the current folder. The exit status is 0 if every digest matches, 1 if not, 2 if FILE cannot be traced.
+`trace`: FILE is a figure (PDF, PNG), a table (Markdown, CSV) or the sidecar (JSON) beside it. Paths in the sidecar are
+taken relative to the current folder. The exit status is 0 if every digest matches, 1 if not, 2 if FILE cannot be
+traced. `show`: see show.py; the exit status is 2 if there is no such model or problem.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from selectimprove import show
 from selectimprove.provenance import digest_checkpoint, digest_file
 
 
@@ -21,9 +24,16 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     trace_parser = commands.add_parser("trace", help="say what a figure or table was made from, and check the digests")
     trace_parser.add_argument("file", type=Path, metavar="FILE", help="figure, table or its sidecar")
+    show.add_arguments(
+        commands.add_parser("show", help="say what a model writes for a problem, and where it goes wrong")
+    )
+    parsed = parser.parse_args(arguments)
     try:
-        return trace(parser.parse_args(arguments).file)
-    except ValueError as error:
+        if parsed.command == "trace":
+            return trace(parsed.file)
+        show.show_problem(parsed)
+        return 0
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

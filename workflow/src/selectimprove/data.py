@@ -84,16 +84,26 @@ def write_dataset(spec: DataSpec, folder: Path) -> None:
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
     """Return the rows of a JSON Lines file, each with its `problem` added."""
-    fixed = json.loads((Path(file).parent / FIELD_FILE).read_text())
+    _, fixed = read_field(Path(file).parent)
     rows = []
     with Path(file).open() as lines:
         for line in lines:
             row = json.loads(line)
-            symbols = row.get("symbols", fixed["symbols"])
-            field = Field(fixed["order"], tuple(symbols[f"e{index}"] for index in range(fixed["order"])))
-            row["problem"] = build_problem(row, field, "symbols" in row)
+            stated = "symbols" in row
+            row["problem"] = build_problem(row, build_field(row["symbols"]) if stated else fixed, stated)
             rows.append(row)
     return rows
+
+
+def read_field(folder: Path) -> tuple[int, Field | None]:
+    """Return the order of a data set's field, and the field itself; None if each prompt states a map of its own."""
+    record = json.loads((Path(folder) / FIELD_FILE).read_text())
+    return record["order"], build_field(record["symbols"]) if record["symbols"] else None
+
+
+def build_field(symbols: dict[str, int]) -> Field:
+    """Return the field of the symbol map that `write_symbols` wrote."""
+    return Field(len(symbols), tuple(symbols[f"e{index}"] for index in range(len(symbols))))
 
 
 def build_problem(row: dict[str, Any], field: Field, stated_map: bool) -> AnyProblem:

@@ -79,11 +79,18 @@ class TextForm(Protocol):
         ...
 
     def join_parts(self, completions: list[str]) -> str:
-        """Return the completion of a composition from those of its parts."""
+        """Return the completion of a composition from those of its parts; of any problem, from its pieces."""
         ...
 
     def split_parts(self, completion: str) -> list[str]:
         """Return any text cut after each answer line, or what begins like one; never raises."""
+        ...
+
+    def split_pieces(self, completion: str) -> list[str]:
+        """Return any text cut into openings, steps and answer lines, or what stands in their place; never raises.
+
+        `join_parts` of the pieces gives the text back.
+        """
         ...
 
     def count_words(self, steps: int) -> int:
@@ -237,6 +244,18 @@ class SymbolicText:
             begin = end
         return [*pieces, " ".join(words[begin:])] if begin < len(words) else pieces
 
+    def split_pieces(self, completion: str) -> list[str]:
+        pieces: list[list[str]] = []
+        room = 0
+        for word in completion.split(" "):
+            # A label or A begins a piece even where the one before lacks words, so that a slip spoils one piece only.
+            if room == 0 or word == "A" or word.startswith("L"):
+                pieces.append([])
+                room = {"A": 5, "x": 2, "y": 2}.get(word, 4)
+            pieces[-1].append(word)
+            room -= 1
+        return [" ".join(words) for words in pieces]
+
     @staticmethod
     def _read_step(words: list[str], field: Field) -> TraceStep | None:
         if len(words) != 4 or words[1] not in OPERATORS or not re.fullmatch(r"L[1-9][0-9]?", words[0]):
@@ -364,6 +383,9 @@ class SentenceText:
             if line.startswith("Answer:"):
                 pieces.append([])
         return ["\n".join(lines) for lines in pieces if lines]
+
+    def split_pieces(self, completion: str) -> list[str]:
+        return completion.split("\n")
 
     def _read_step(self, line: str, field: Field) -> TraceStep | None:
         match = self._STEP.fullmatch(line)
