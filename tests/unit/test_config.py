@@ -266,8 +266,8 @@ BAD = {
         r"suites\.steps_6_9\.max_completion_tokens: found 43, .*9 steps takes at least 44 tokens",
     ),
     "more prompts a step than prompts": (
-        {"rl.F_rl_2_5.prompts_per_step": 1025},
-        r"rl\.F_rl_2_5\.prompts_per_step: found 1025, but rl_2_5 has 1024",
+        {"rl.F_rl_2_5.prompts_per_step": 6401},
+        r"rl\.F_rl_2_5\.prompts_per_step: found 6401, but rl_2_5 has 6400",
     ),
     "micro-batches of unequal size": (
         {"rl.F_rl_2_5.micro_batches": 3},
@@ -290,7 +290,7 @@ GOOD = {
         "rl.F_rl_6_9.max_completion_tokens": 44,
         "suites.steps_6_9.max_completion_tokens": 44,
     },
-    "as many prompts a step as prompts": {"rl.F_rl_2_5.prompts_per_step": 1024},
+    "as many prompts a step as prompts": {"rl.F_rl_2_5.prompts_per_step": 6400},
     "all problems that exist": {
         "datasets.rl_2_5.steps": "1-1",
         "datasets.rl_2_5.sizes": {"train": 352, "validation": 44, "test": 44},
@@ -606,5 +606,5 @@ def test_suites_of_more_problems_than_there_are_are_refused() -> None:
 
 
 def test_last_checkpoint_alone_is_evaluated_where_a_suite_says_so(experiment) -> None:
-    assert experiment.make_evaluation_spec("FB_rl_6_9", "pass_6_9", 0).checkpoint_steps == (150,)
-    assert len(experiment.make_evaluation_spec("FB_rl_6_9", "forced_6_9", 0).checkpoint_steps) == 6
+    assert experiment.make_evaluation_spec("FB_rl_6_9", "pass_6_9", 0).checkpoint_steps == (200,)
+    assert len(experiment.make_evaluation_spec("FB_rl_6_9", "forced_6_9", 0).checkpoint_steps) == 8

@@ -207,7 +207,7 @@ def test_default_configuration_declares_the_core() -> None:
 
 
 def test_full_preset_declares_every_run() -> None:
-    mixtures, forward_shares, taught_parts, rates, settings = 4, 4, 2, 2, 2**3 - 1
+    mixtures, forward_shares, taught_parts, rates, settings = 4, 4, 2, 2, 2**3
     assert count_entries(load_preset("full")) == {
         "datasets": CORE["datasets"]
         + mixtures  # amplification

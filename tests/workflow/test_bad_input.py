@@ -36,8 +36,8 @@ BAD_INPUTS = {
         "rl.F_rl_6_9.max_completion_tokens: found 43, the longest completion of 9 steps takes at least 44 tokens",
     ),
     "too many prompts a step": (
-        {"rl": {"F_rl_6_9": {"prompts_per_step": 2048}}},
-        "rl.F_rl_6_9.prompts_per_step: found 2048, but rl_6_9 has 1024 training prompts",
+        {"rl": {"F_rl_6_9": {"prompts_per_step": 6401}}},
+        "rl.F_rl_6_9.prompts_per_step: found 6401, but rl_6_9 has 6400 training prompts",
     ),
     "figure of an undeclared run": (
         {"figures": {"figure2": {"runs": ["G_rl_6_9"]}}},
