@@ -432,6 +432,8 @@ def check_budget(place: str, budget: int, dataset: DatasetSpec, text: str) -> No
 
 def expand_sections(config: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration with every grid expanded."""
+    if not isinstance(config, dict):
+        raise ConfigError(f"config: found {config!r}, must be object")
     expanded = dict(config)
     for section in GRID_SECTIONS:
         if isinstance(config.get(section), dict):
