@@ -15,7 +15,24 @@ CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 
 WORDS = st.sampled_from(
-    ["", "FB", "rl_6_9", "sft_FB", "gf11", "2-5", "5-2", "0-1", "1-99999", "suited", "*", "{x}", "{", "null", "../x", "é\n"]
+    [
+        "",
+        "FB",
+        "rl_6_9",
+        "sft_FB",
+        "gf11",
+        "2-5",
+        "5-2",
+        "0-1",
+        "1-99999",
+        "suited",
+        "*",
+        "{x}",
+        "{",
+        "null",
+        "../x",
+        "é\n",
+    ]
 )
 NUMBERS = st.integers(-2, 70000) | st.floats() | st.sampled_from([0, 1, 2**70, 1e308])
 LEAVES = st.none() | st.booleans() | NUMBERS | WORDS | st.text(max_size=3) | st.dates()

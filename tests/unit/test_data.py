@@ -143,3 +143,21 @@ def test_too_large_a_data_set_is_refused_before_anything_is_written(tmp_path) ->
     with pytest.raises(ValueError, match=r"data\.sizes\.train: 3000 problems .* only 256 distinct"):
         write_dataset(spec, tmp_path)
     assert not list(tmp_path.glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("line", ["", '{"id": "x"', "[]", '"row"', '{"kind": "evaluation"}', '{"parts": [1]}'])
+def test_damaged_rows_are_named_by_file_and_line(line, tmp_path) -> None:
+    write_dataset(make_spec(), tmp_path)
+    file = tmp_path / "test.jsonl"
+    good = file.read_text().splitlines()[:2]
+    file.write_text("\n".join([*good, line, *good]) + "\n")
+    with pytest.raises(ValueError, match=r"test\.jsonl, line 3: this is not a row of a data set"):
+        read_rows(file)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"order": 11, "symbols": {"e5": 1}}'])
+def test_damaged_field_is_named(content, tmp_path) -> None:
+    write_dataset(make_spec(), tmp_path)
+    (tmp_path / "field.json").write_text(content)
+    with pytest.raises(ValueError, match=r"field\.json: this does not describe a field"):
+        read_rows(tmp_path / "test.jsonl")

@@ -31,7 +31,7 @@ from selectimprove.show import describe_completion, describe_problem
 from selectimprove.specs import DataSpec, FieldSpec
 from selectimprove.strategies import STRATEGIES
 from selectimprove.texts import TEXT_FORMS
-from selectimprove.training import keep_checkpoint
+from selectimprove.training import keep_checkpoint, seal_checkpoint
 
 SYMBOLIC, SENTENCES = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
 GF11 = Field(11, (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 10))
@@ -42,6 +42,7 @@ TYPED = ["--prompt", "x e3 L7 + e1 L8 * e2 y ? ? y"]
 def save_checkpoint(folder, spec, seed=0) -> None:
     """Write a random model with the record that training keeps beside it."""
     source = save_model(folder.parent / f"model{seed}", seed)
+    seal_checkpoint(source)
     keep_checkpoint(source, folder, spec, {})
     shutil.rmtree(source)
 
@@ -185,6 +186,7 @@ def test_checkpoint_of_sentences_takes_and_writes_sentences(tmp_path, capsys):
     spec = make_sft_spec()
     spec = type(spec)(**(vars(spec) | {"model": type(spec.model)(**(vars(spec.model) | {"text": "sentences"}))}))
     checkpoint = tmp_path / "results/sft/FB/seed0/checkpoints/step0"
+    seal_checkpoint(base)
     keep_checkpoint(base, checkpoint, spec, {})
     data = tmp_path / "results/data/sft_FB/seed0"
     write_dataset(DataSpec(SFT_DATA, FIELD, "sentences", seed=0), data)

@@ -382,3 +382,18 @@ def test_forced_completions_open_as_they_are_made_to(tmp_path, base, rl_data):
     assert table["tokens"].between(1, 20).all()
     opened = table[table["strategy"] != "none"]
     assert (opened["strategy"] == opened["forced_strategy"]).all()
+
+
+def test_checkpoint_changed_after_it_was_made_is_not_used(tmp_path, sft_data, rl_data):
+    base = run_pretrain(tmp_path / "pretrain")
+    change_a_bit(base)
+    spec = EvaluationSpec("FB", "FB", "sft", (0,), make_suite(), "symbolic", seed=0)
+    for use in (
+        lambda: run_sft(tmp_path / "sft", base, sft_data),
+        lambda: run_rl(tmp_path / "rl", base, rl_data),
+        lambda: evaluate(spec, [base], rl_data / "test.jsonl", tmp_path / "scores"),
+    ):
+        with pytest.raises(ValueError, match="model is damaged: its files are not those that provenance.json"):
+            use()
+    assert not list(tmp_path.rglob("step*"))
+    assert not (tmp_path / "scores").exists()

@@ -83,22 +83,35 @@ def write_dataset(spec: DataSpec, folder: Path) -> None:
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
-    """Return the rows of a JSON Lines file, each with its `problem` added."""
+    """Return the rows of a JSON Lines file, each with its `problem` added.
+
+    Raises ValueError, naming the file and the line, on one that is not a row of a data set.
+    """
     _, fixed = read_field(Path(file).parent)
     rows = []
     with Path(file).open() as lines:
-        for line in lines:
-            row = json.loads(line)
-            stated = "symbols" in row
-            row["problem"] = build_problem(row, build_field(row["symbols"]) if stated else fixed, stated)
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                stated = "symbols" in row
+                row["problem"] = build_problem(row, build_field(row["symbols"]) if stated else fixed, stated)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ValueError(f"{file}, line {number}: this is not a row of a data set") from error
             rows.append(row)
     return rows
 
 
 def read_field(folder: Path) -> tuple[int, Field | None]:
-    """Return the order of a data set's field, and the field itself; None if each prompt states a map of its own."""
-    record = json.loads((Path(folder) / FIELD_FILE).read_text())
-    return record["order"], build_field(record["symbols"]) if record["symbols"] else None
+    """Return the order of a data set's field, and the field itself; None if each prompt states a map of its own.
+
+    Raises ValueError, naming the file, if it does not describe a field.
+    """
+    file = Path(folder) / FIELD_FILE
+    try:
+        record = json.loads(file.read_text())
+        return record["order"], build_field(record["symbols"]) if record["symbols"] else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file}: this does not describe a field") from error
 
 
 def build_field(symbols: dict[str, int]) -> Field:

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selectimprove.data import read_rows
 from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
-from selectimprove.provenance import digest_checkpoint
+from selectimprove.provenance import check_digest
 from selectimprove.sampling import sample_completions
 from selectimprove.scores import write_scores
 from selectimprove.seeds import hash_seed
@@ -54,9 +54,10 @@ def sample_strategy(
 
 
 def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step: int, test_file: Path) -> pd.DataFrame:
-    """Return the rows of one checkpoint."""
+    """Return the rows of one checkpoint. Raises ValueError if it was changed after it was made."""
     suite, text = spec.suite, TEXT_FORMS[spec.text]
     torch.manual_seed(hash_seed("evaluation", spec.run, suite.name, spec.seed, checkpoint_step))
+    digest = check_digest(checkpoint)
     tokenizer = load_tokenizer(str(checkpoint))
     model = load_model(str(checkpoint)).eval()
     if torch.cuda.is_available():
@@ -106,7 +107,7 @@ def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step:
         "seed": spec.seed,
         "checkpoint_step": checkpoint_step,
         "checkpoint": str(checkpoint),
-        "checkpoint_digest": digest_checkpoint(checkpoint),
+        "checkpoint_digest": digest,
         "suite": suite.name,
     }
     for position, (name, value) in enumerate(lineage.items()):

@@ -31,6 +31,18 @@ def digest_checkpoint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def check_digest(checkpoint: Path) -> str:
+    """Return the digest of a checkpoint's files.
+
+    Raises ValueError if it has a record and its files are no longer those that the record was written for.
+    """
+    digest = digest_checkpoint(checkpoint)
+    record = Path(checkpoint) / RECORD
+    if record.is_file() and json.loads(record.read_text()).get("digest") != digest:
+        raise ValueError(f"{checkpoint} is damaged: its files are not those that {RECORD} was written for")
+    return digest
+
+
 def find_commit() -> str:
     """Return the commit of this code, with "+changes" if tracked files differ from it; "none" outside a checkout."""
     git = ["git", "-C", str(PACKAGE_ROOT)]

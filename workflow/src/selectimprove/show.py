@@ -20,7 +20,7 @@ from selectimprove.data import FIELD_FILE, read_field, read_rows
 from selectimprove.field import Field
 from selectimprove.marking import mark_completion
 from selectimprove.problems import AnyProblem, make_problem
-from selectimprove.provenance import RECORD, digest_checkpoint
+from selectimprove.provenance import RECORD, check_digest
 from selectimprove.seeds import hash_seed
 from selectimprove.strategies import OPENING_NAMES, STRATEGIES, SUITED, read_completion
 from selectimprove.texts import TEXT_FORMS, TextForm
@@ -121,12 +121,11 @@ def read_spec(checkpoint: Path) -> dict[str, Any]:
         )
     try:
         record = json.loads(file.read_text())
-        spec, digest = record["spec"], record["digest"]
+        spec = record["spec"]
         _ = TEXT_FORMS[spec["model"]["text"]], spec["seed"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is not the record of a checkpoint") from error
-    if digest_checkpoint(checkpoint) != digest:
-        raise ValueError(f"{checkpoint} is damaged: its files are not those that {RECORD} was written for")
+    check_digest(checkpoint)
     return spec
 
 

@@ -30,6 +30,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 from selectimprove.models import load_model, load_tokenizer
 from selectimprove.provenance import (
     RECORD,
+    check_digest,
     digest_checkpoint,
     digest_file,
     find_commit,
@@ -72,8 +73,11 @@ def log_loop() -> Iterator[None]:
 
 
 def digest_inputs(*paths: Path) -> dict[str, str]:
-    """Return the digest of each input, a file or a checkpoint folder, by path."""
-    return {str(path): digest_checkpoint(path) if Path(path).is_dir() else digest_file(path) for path in paths}
+    """Return the digest of each input, a file or a checkpoint folder, by path.
+
+    Raises ValueError on a checkpoint that was changed after it was made.
+    """
+    return {str(path): check_digest(path) if Path(path).is_dir() else digest_file(path) for path in paths}
 
 
 def find_resume_folder(root: Path, spec: Any, inputs: dict[str, str]) -> Path:
@@ -159,7 +163,7 @@ class SealCheckpoints(TrainerCallback):
         PartialState().wait_for_everyone()  # each process writes the state of its own random numbers
         if state.is_world_process_zero:
             written = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            write_json(written / DIGESTS, digest_files(written))
+            seal_checkpoint(written)
             sealed = written.parent.with_name(written.name)
             shutil.rmtree(sealed, ignore_errors=True)
             written.replace(sealed)
@@ -184,6 +188,11 @@ def digest_files(folder: Path) -> dict[str, str]:
     """Return the digest of each file of a trainer checkpoint by name."""
     files = (path for path in sorted(Path(folder).rglob("*")) if path.is_file() and path.name != DIGESTS)
     return {str(path.relative_to(folder)): digest_file(path) for path in files}
+
+
+def seal_checkpoint(folder: Path) -> None:
+    """Write the digests of a trainer checkpoint's files beside them."""
+    write_json(folder / DIGESTS, digest_files(folder))
 
 
 def is_whole(checkpoint: Path) -> bool:
