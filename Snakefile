@@ -57,5 +57,9 @@ rule list_runs:
 
 
 onsuccess:
-    if experiment.claims and workflow.dag_settings.targets <= {"all", "claims"}:
+    if experiment.claims and set(workflow.dag_settings.targets) <= {"all", "claims"}:
         print(Path(f"{RESULTS}/claims.md").read_text())
+
+
+onerror:
+    print_failures(log[0])

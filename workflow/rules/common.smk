@@ -1,4 +1,5 @@
 # Read and check the configuration; where things lie. Nothing here imports torch.
+import re
 import sys
 from pathlib import Path
 
@@ -102,3 +103,11 @@ def list_figure_metrics(name):
 
 def list_drawn(figures, tables):
     return [*(f"{RESULTS}/figures/{name}.pdf" for name in figures), *(f"{RESULTS}/tables/{name}.md" for name in tables)]
+
+
+def print_failures(snakemake_log):
+    """Print the last line that each failed job logged: the sentence that says what was wrong."""
+    failed = re.findall(r"^ +log: (\S+) \(check log file", Path(snakemake_log).read_text(), re.MULTILINE)
+    for file in dict.fromkeys(failed):
+        lines = Path(file).read_text().splitlines() if Path(file).is_file() else []
+        print(f"{file}: {lines[-1] if lines else 'nothing was logged'}", file=sys.stderr)
