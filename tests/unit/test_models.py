@@ -1,5 +1,6 @@
 """Tokenizers and checkpoints: what is saved is what is loaded."""
 
+import pytest
 import torch
 from tiny_models import LORA, make_model, save_model
 
@@ -73,3 +74,8 @@ def test_lora_checkpoint_is_loaded_onto_its_base(tmp_path):
     loaded = load_model(str(tmp_path / "adapter")).eval()(ids).logits
     assert torch.allclose(loaded, expected, atol=1e-5)
     assert not torch.allclose(loaded, plain, atol=1e-2)
+
+
+def test_folder_without_a_tokenizer_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="this folder holds no tokenizer.json"):
+        load_tokenizer(str(tmp_path))

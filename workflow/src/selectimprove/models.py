@@ -62,8 +62,12 @@ def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokeni
 
     A folder that holds a word-level tokenizer is loaded as what it is: AutoTokenizer goes by the model's type and would
     silently put Qwen2's byte-level tokenizer in its place.
+
+    Raises FileNotFoundError on a folder without tokenizer.json.
     """
     file = Path(source) / "tokenizer.json"
+    if Path(source).is_dir() and not file.is_file():
+        raise FileNotFoundError(f"{source}: this folder holds no tokenizer.json")
     if file.is_file() and json.loads(file.read_text())["model"]["type"] == "WordLevel":
         return PreTrainedTokenizerFast.from_pretrained(source)
     return AutoTokenizer.from_pretrained(source, revision=revision)
