@@ -19,6 +19,7 @@ include: "workflow/rules/sft.smk"
 include: "workflow/rules/rl.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
@@ -27,6 +28,7 @@ rule all:
         list_drawn(experiment.figures, experiment.tables),
         f"{RESULTS}/scores.parquet",
         [f"{RESULTS}/claims.csv"] if experiment.claims else [],
+        f"{RESULTS}/report.html",
 
 
 for experiment_name, drawn in experiment.list_experiments().items():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,7 @@ def test_everything_is_made(checkout):
     assert claims["claim"].is_unique
     for name in TABLES:
         assert (results / "tables" / f"{name}.md").read_text().count("\n") >= 4
+    assert (results / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert not (results / "resume").exists() or not list((results / "resume").rglob("checkpoint-*"))
 
 
@@ -105,6 +107,21 @@ def test_figures_are_traced_to_checkpoints(checkout):
     assert digest_file(checkout / figure) == record["files"]["figure2.pdf"]
 
 
+def test_snakemake_report_has_every_figure_with_category_label_and_caption(checkout, tmp_path):
+    process = run_snakemake(checkout, "--configfile", SMOKE, "--report", str(tmp_path / "report.html"))
+    assert process.returncode == 0, process.stdout
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    results, categories = (
+        json.loads(re.search(rf"var {name} = (.*);$", page, re.MULTILINE)[1]) for name in ("results", "categories")
+    )
+    shown = {Path(path).stem: result for path, result in results.items()}
+    assert sorted(shown) == sorted([*FIGURES, *TABLES])
+    for name, result in shown.items():
+        assert list(result["labels"].values()) == [name]
+        assert result["caption"].startswith("<p>")
+    assert set(categories) == set(DRAWN)
+
+
 def test_second_run_finds_nothing_to_do(checkout):
     assert list_planned_rules(checkout, "--configfile", SMOKE) == {}
 
@@ -117,8 +134,8 @@ def edit(file: Path, old: str = "", new: str = "\n"):
 def test_edited_figure_module_redraws_that_figure_alone(checkout):
     edit(checkout / "workflow/src/selectimprove/figures/figure4.py")
     planned = list_planned_rules(checkout, "--configfile", SMOKE)
-    assert planned == {"all": 1, "figure": 1}
-    process = run_snakemake(checkout, "results/smoke/figures/figure4.pdf", "--configfile", SMOKE)
+    assert planned == {"all": 1, "figure": 1, "report": 1}
+    process = run_snakemake(checkout, "--configfile", SMOKE)
     assert process.returncode == 0, process.stdout
     assert list_planned_rules(checkout, "--configfile", SMOKE) == {}
 
@@ -134,7 +151,7 @@ def test_edited_training_code_retrains_nothing_but_edited_settings_do(checkout, 
         *("figure2", "figure3", "figure4", "amplification", "difficulty", "diversity", "text_variants"),
         *("forced_skill", "decomposition", "decomposition_summary", "pass_at_k", "coverage", "failures"),
     ]
-    redrawn = {"figure": len(figures), "table": 2, "claims": 1, "scores": 1, "all": 1}
+    redrawn = {"figure": len(figures), "table": 2, "claims": 1, "scores": 1, "report": 1, "all": 1}
     assert changed == {"rl": 1, "evaluate": 5, **redrawn}
 
 

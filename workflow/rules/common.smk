@@ -10,7 +10,7 @@ SOURCE = Path(workflow.basedir) / "workflow" / "src"
 sys.path.insert(0, str(SOURCE))
 
 from selectimprove import specs
-from selectimprove.config import ConfigError, check_preset, check_space, load_experiment
+from selectimprove.config import ConfigError, check_preset, check_space, load_experiment, read_caption
 
 WORKFLOW = "workflow"
 SCRIPTS = f"{WORKFLOW}/scripts"
@@ -111,3 +111,27 @@ def print_failures(snakemake_log):
     for file in dict.fromkeys(failed):
         lines = Path(file).read_text().splitlines() if Path(file).is_file() else []
         print(f"{file}: {lines[-1] if lines else 'nothing was logged'}", file=sys.stderr)
+
+
+def list_sidecars(figures, tables):
+    return [str(Path(file).with_suffix(".json")) for file in list_drawn(figures, tables)]
+
+
+def list_tests():
+    datasets = dict.fromkeys(experiment.suites[suite].dataset for _, suite in experiment.list_evaluations())
+    return [f"{find_data_folder(dataset, seed)}/test.jsonl" for dataset in datasets for seed in experiment.seeds]
+
+
+def list_evaluated_checkpoints():
+    runs = dict.fromkeys(run for run, _ in experiment.list_evaluations())
+    return [find_checkpoints_folder(run, seed) for run in runs for seed in experiment.seeds]
+
+
+def show_in_report(file, kind):
+    """Return the output marked for Snakemake's own report (--report), under its experiment."""
+    return report(
+        file,
+        caption="../report/caption.rst",
+        category=lambda wildcards: experiment.find_figure(wildcards[kind])["experiment"],
+        labels={kind: f"{{{kind}}}"},
+    )

@@ -12,7 +12,7 @@ rule figure:
         shared=[*SHARED_MODULES, f"{MODULES}/figures/_style.py"],
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
-        png=f"{RESULTS}/figures/{{figure}}.png",
+        png=show_in_report(f"{RESULTS}/figures/{{figure}}.png", "figure"),
         sidecar=f"{RESULTS}/figures/{{figure}}.json",
     log:
         f"{RESULTS}/logs/figure/{{figure}}.log",
@@ -26,6 +26,7 @@ rule figure:
         runtime=10,
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.figure)),
+        caption=lambda wildcards, input: read_caption(input.module),
     shell:
         "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} "
         "--pdf {output.pdf:q} --png {output.png:q} --sidecar {output.sidecar:q} > {log} 2>&1"
@@ -40,7 +41,7 @@ rule table:
         shared=[*SHARED_MODULES, f"{MODULES}/tables/_accuracy.py"],
     output:
         markdown=f"{RESULTS}/tables/{{table}}.md",
-        csv=f"{RESULTS}/tables/{{table}}.csv",
+        csv=show_in_report(f"{RESULTS}/tables/{{table}}.csv", "table"),
         sidecar=f"{RESULTS}/tables/{{table}}.json",
     log:
         f"{RESULTS}/logs/table/{{table}}.log",
@@ -54,6 +55,7 @@ rule table:
         runtime=10,
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.table)),
+        caption=lambda wildcards, input: read_caption(input.module),
     shell:
         "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} "
         "--markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q} > {log} 2>&1"

@@ -3,6 +3,7 @@
 Every mistake is a ConfigError: one sentence that names the key, what was found and what is allowed.
 """
 
+import ast
 import copy
 import dataclasses
 import difflib
@@ -32,6 +33,7 @@ from selectimprove.specs import (
     FigureSpec,
     ModelSpec,
     PretrainSpec,
+    ReportSpec,
     RLSpec,
     SFTSpec,
     SuiteSpec,
@@ -41,7 +43,8 @@ from selectimprove.specs import (
 )
 from selectimprove.texts import TEXT_FORMS, SymbolicText
 
-CLAIMS_FILE = Path(__file__).parents[2] / "claims.yaml"
+PACKAGE = Path(__file__).parent
+CLAIMS_FILE = PACKAGE.parents[1] / "claims.yaml"
 DEFAULT_PRESET = "tiny"
 SECTIONS = ("fields", "datasets", "sft", "rl", "suites")
 GRID_SECTIONS = ("datasets", "sft", "rl", "suites", "figures", "tables")
@@ -153,6 +156,14 @@ def parse_range(place: str, text: str) -> tuple[int, int]:
 def format_range(bounds: tuple[int, int]) -> str:
     """Return (2, 5) as "2-5"."""
     return "-".join(map(str, bounds))
+
+
+def read_caption(module: Path) -> str:
+    """Return the caption of what a module draws, its docstring: a sentence, then how to read what is drawn."""
+    caption = ast.get_docstring(ast.parse(Path(module).read_text()))
+    if caption is None:
+        raise ConfigError(f"{module}: this module has no docstring, which is the caption of what it draws")
+    return caption
 
 
 class Entries(dict):
@@ -336,6 +347,18 @@ class Experiment:
                 upstream += [evaluation, self.make_data_spec(evaluation.suite.dataset, seed)]
         return digest_specs(*upstream)
 
+    def make_report_spec(self) -> ReportSpec:
+        """Return the spec of the report: figures and tables with their captions, experiment by experiment."""
+        captions = {
+            section: tuple(
+                (name, group, read_caption(find_module(section, self.find_figure(name)["module"])))
+                for group, drawn in self.list_experiments().items()
+                for name in drawn[section]
+            )
+            for section in ("figures", "tables")
+        }
+        return ReportSpec(preset=self.preset, seeds=self.seeds, text=self.model.text, **captions)
+
 
 def check_field(name: str, values: dict[str, Any]) -> FieldSpec:
     order = values["order"]
@@ -477,11 +500,18 @@ def expand_figures(section: str, entries: dict[str, dict], known_runs: list[str]
     return expanded
 
 
-def check_figures(section: str, modules: Path, experiment: Experiment) -> None:
-    """Raise ConfigError on a figure without a module, with an undeclared suite, or with a run that none fits."""
-    known_modules = sorted(file.stem for file in modules.glob("*.py") if not file.stem.startswith("_"))
+def find_module(section: str, name: str) -> Path:
+    """Return the file of a module that draws; section: "figures" or "tables"."""
+    return PACKAGE / section / f"{name}.py"
+
+
+def check_figures(section: str, experiment: Experiment) -> None:
+    """Raise ConfigError on a figure without module or caption, an undeclared suite, or a run that no suite fits."""
+    modules = (PACKAGE / section).glob("*.py")
+    known_modules = sorted(file.stem for file in modules if not file.stem.startswith("_"))
     for name, values in getattr(experiment, section).items():
         check_reference(f"{section}.{name}", values["module"], "module", known_modules)
+        read_caption(find_module(section, values["module"]))
         for suite in values["suites"]:
             check_reference(f"{section}.{name}.suites", suite, "suite", experiment.suites)
         evaluated = {run for run, _ in experiment.list_figure_evaluations(values)}
@@ -581,5 +611,5 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
         if name in experiment.figures:
             raise ConfigError(f"tables.{name}: a figure has this name already")
     for section in ("figures", "tables"):
-        check_figures(section, Path(__file__).parent / section, experiment)
+        check_figures(section, experiment)
     return dataclasses.replace(experiment, claims=load_claims(config["claims"], claims_file, schema, experiment))

@@ -246,6 +246,17 @@ class ClaimsSpec:
     name: str = "claims"
 
 
+@dataclass(frozen=True)
+class ReportSpec:
+    """The report of a preset. figures, tables: (name, experiment, caption) of each, in the order they are shown."""
+
+    preset: str
+    seeds: tuple[int, ...]
+    text: str
+    figures: tuple[tuple[str, str, str], ...]
+    tables: tuple[tuple[str, str, str], ...]
+
+
 def list_kept_steps(updates: int, checkpoint_every: int) -> list[int]:
     """Return the RL steps after which a run of `updates` steps keeps a checkpoint; the last step always is one."""
     return sorted({*range(checkpoint_every, updates + 1, checkpoint_every), updates})
