@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pandas as pd
 import pytest
@@ -8,6 +9,7 @@ from synthetic_scores import make_rows, make_scores
 
 from selectimprove.analysis import (
     check_groups,
+    count_lucky_guesses,
     estimate_pass_at_k,
     select_curves,
     summarize_accuracy,
@@ -151,3 +153,11 @@ def test_coverage_needs_the_sft_scores_on_the_same_problems():
         summarize_coverage(after, ["kind"])
     with pytest.raises(ValueError, match="not evaluated on the same problems"):
         summarize_coverage(pd.concat([before, after]), ["kind"])
+
+
+@pytest.mark.parametrize(("guesses", "order", "most"), [(256, 11, 35), (11, 11, 4), (1, 11, 1), (4, 11, 2)])
+def test_lucky_guesses_are_the_binomial_quantile(guesses, order, most):
+    """Checked against sums over the binomial distribution in whole numbers."""
+    ways = [math.comb(guesses, right) * (order - 1) ** (guesses - right) for right in range(guesses + 1)]
+    assert count_lucky_guesses(guesses, order) == most
+    assert 100 * sum(ways[: most + 1]) >= 99 * order**guesses > 100 * sum(ways[:most])

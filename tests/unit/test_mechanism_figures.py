@@ -129,6 +129,13 @@ def samples():
     return pd.concat([make_samples("FB", 0, [0, 0, 1, 2]), make_samples("FB_rl_6_9", 50, [0, 4, 0, 4])])
 
 
+@pytest.fixture(scope="module")
+def more_samples():
+    """Of eleven guesses four are luck: one problem solved by neither, one by each alone, one by both."""
+    before, after = [4, 0, 5, 11], [0, 11, 4, 11]
+    return pd.concat([make_samples("FB", 0, before, 11), make_samples("FB_rl_6_9", 50, after, 11)])
+
+
 def test_pass_at_k_has_a_panel_for_each_kind_and_half(samples):
     figure = pass_at_k.draw(samples)
     assert [axes.get_title() for axes in figure.axes] == [
@@ -141,8 +148,8 @@ def test_pass_at_k_has_a_panel_for_each_kind_and_half(samples):
     assert lines["FB, RL"] == ([1, 2, 4], pytest.approx([50, 50, 50]))
 
 
-def test_coverage_counts_who_solves_a_problem_at_least_once(samples):
-    panel = coverage.draw(samples).axes[0]
+def test_coverage_counts_who_solves_a_problem_beyond_luck(more_samples):
+    panel = coverage.draw(more_samples).axes[0]
     widths = {bars.get_label(): bars.patches[0].get_width() for bars in panel.containers}
     assert widths == {
         "solved by both": 25,
@@ -155,12 +162,15 @@ def test_coverage_counts_who_solves_a_problem_at_least_once(samples):
 def test_failures_add_up_to_all_completions(scores):
     free = scores[scores["forced_strategy"].isna()].copy()
     free.loc[~free["correct"], "failure"] = "stopped_early"
+    swapped = free["correct"] & (free["checkpoint_step"] == 50) & free["problem_id"].str.endswith("/0")
+    free.loc[swapped, "failure"] = "lost_place"
     figure = failures.draw(free)
     panel = figure.axes[1]
     tops = {
         area.get_label(): area.get_paths()[0].vertices[:, 1].max() for area in panel.collections if area.get_label()
     }
-    assert tops["all right"] == pytest.approx(80)
+    assert tops["right throughout"] == pytest.approx(75)
+    assert tops["right answer only"] == pytest.approx(80)
     assert tops["no_answer"] == pytest.approx(100)
     with pytest.raises(ValueError, match="not known: sleepy"):
         failures.draw(free.assign(failure="sleepy"))

@@ -164,16 +164,37 @@ def summarize_pass_at_k(scores: pd.DataFrame, by: list[str], ks: Sequence[int]) 
     return pd.DataFrame(rows)
 
 
+def count_lucky_guesses(guesses: int, order: int) -> int:
+    """Return how many of `guesses`, each right with chance 1 / order, are right at most, with probability 0.99."""
+    below = 0.0
+    for right in range(guesses + 1):
+        below += math.comb(guesses, right) * (order - 1) ** (guesses - right) / order**guesses
+        if below >= 0.99:
+            return right
+    return guesses
+
+
 def summarize_coverage(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Return how many problems the SFT model and the RL run solve at least once, in the last checkpoint of each run.
+    """Return which problems the SFT model and the RL run solve, at the last checkpoint of each run.
 
     One row an RL run and group of `by`: run, those of `by`, and the shares of problems solved by neither, by the SFT
-    model only (lost), by RL only (gained) and by both, each with as many completions as the scores have.
+    model only (lost), by RL only (gained) and by both. A problem is solved if more of its completions are right than
+    99 % of guessers would have, each right one time in field_order.
 
     Raises ValueError if the scores of an SFT start are missing.
     """
     keys = [*by, "seed", "problem_id"]
-    solved = select_last(scores).groupby(["run", *keys])["correct"].any()
+    last = select_last(scores)
+    counts = last.groupby(["run", *keys]).agg(
+        right=("correct", "sum"), completions=("correct", "size"), order=("field_order", "first")
+    )
+    needed = {
+        (n, order): count_lucky_guesses(n, order)
+        for n, order in counts[["completions", "order"]].drop_duplicates().itertuples(index=False)
+    }
+    solved = counts["right"] > pd.Series(
+        [needed[key] for key in zip(counts["completions"], counts["order"], strict=True)], counts.index
+    )
     roots = scores[scores["checkpoint_step"] > 0].groupby("run", sort=False)["sft_run"].first()
     tables = []
     for run, root in roots.items():

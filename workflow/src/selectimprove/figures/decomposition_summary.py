@@ -6,6 +6,7 @@ seeds.
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from selectimprove.analysis import check_groups, select_last
 from selectimprove.decomposition import decompose_gains
@@ -46,6 +47,6 @@ def draw(scores: pd.DataFrame) -> Figure:
     grid[0, 0].invert_yaxis()
     for kind, row in zip(KINDS, grid, strict=True):
         row[0].set_ylabel(kind)
-    handles = [grid[0, 0].barh([], [], color=color) for color in PART_COLORS.values()]
-    figure.legend(handles, PART_COLORS, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    handles = [Patch(color=color, label=part) for part, color in PART_COLORS.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     return figure

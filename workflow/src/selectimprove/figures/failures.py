@@ -1,7 +1,8 @@
 """Failures: how completions fail during RL, over RL steps; a column for each run, a row for each kind.
 
-Each completion counts once, under the first thing that is wrong in it; at the bottom are those that are right
-throughout. A wrong opening is a guess that did not come true, of a strategy that does not suit the kind.
+Each completion counts once. At the bottom are those that are right throughout, then those whose answer is right though
+a step is not (two additions in a row may be swapped), then the others by the first thing that is wrong in them. A wrong
+opening is a guess that did not come true, of a strategy that does not suit the kind.
 """
 
 import pandas as pd
@@ -13,7 +14,8 @@ from selectimprove.specs import KINDS
 from selectimprove.strategies import FAILURES
 
 COLORS = {
-    "all right": "#DDDDDD",
+    "right throughout": "#DDDDDD",
+    "right answer only": "#999999",
     "wrong_opening": "#0072B2",
     "stopped_early": "#E69F00",
     "lost_place": "#D55E00",
@@ -25,7 +27,9 @@ COLORS = {
 
 def share_failures(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the share of each outcome, shape (checkpoint steps, outcomes); the columns are those of COLORS."""
-    outcomes = rows["failure"].fillna("all right")
+    outcomes = (
+        rows["failure"].fillna("right throughout").mask(rows["correct"] & rows["failure"].notna(), "right answer only")
+    )
     shares = pd.crosstab(rows["checkpoint_step"], outcomes, normalize="index")
     return shares.reindex(columns=list(COLORS), fill_value=0.0)
 
@@ -52,5 +56,5 @@ def draw(scores: pd.DataFrame) -> Figure:
         bottom.set_xlabel(STEP_LABEL)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     names = [label.replace("_", " ") for label in labels]
-    figure.legend(handles, names, loc="outside upper center", ncols=len(COLORS), frameon=False, fontsize=7)
+    figure.legend(handles, names, loc="outside upper center", ncols=4, frameon=False, fontsize=7)
     return figure
