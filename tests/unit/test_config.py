@@ -1,6 +1,7 @@
 """The configuration: the shipped ones load, and each mistake is told in one line that names the key."""
 
 import copy
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ from selectimprove.specs import (
     EvaluationSpec,
     FigureSpec,
     PretrainSpec,
+    ReportSpec,
     RLSpec,
     SFTSpec,
     digest_specs,
@@ -374,6 +376,7 @@ SPECS = {
     "evaluation": (EvaluationSpec, lambda experiment: experiment.make_evaluation_spec("FB_rl_6_9", "steps_6_9", 1)),
     "figure": (FigureSpec, lambda experiment: experiment.make_figure_spec("figure4")),
     "table": (FigureSpec, lambda experiment: experiment.make_figure_spec("table1")),
+    "report": (ReportSpec, lambda experiment: experiment.make_report_spec()),
 }
 each_spec = pytest.mark.parametrize(("cls", "make"), SPECS.values(), ids=SPECS)
 
@@ -547,6 +550,15 @@ def test_run_settings_say_what_a_run_was_taught_and_trained_on() -> None:
     assert experiment.describe_run("B_rl_6_9")["model"] == "B"
     assert (experiment.describe_run("F")["model"], experiment.describe_run("F")["sft_learning_rate"]) == ("F", 0.1)
     assert experiment.describe_run("F")["beta"] is None
+
+
+def test_report_begins_with_the_core(experiment) -> None:
+    entry = {"module": "figure2", "experiment": "other"}
+    experiment = dataclasses.replace(experiment, figures={"other": entry, **experiment.figures})
+    spec = experiment.make_report_spec()
+    assert [group for _, group, _ in spec.figures] == ["core"] * (len(experiment.figures) - 1) + ["other"]
+    assert spec.figures[0][0] == "figure2"
+    assert spec.figures[0][2].startswith("Figure 2: accuracy on held-out problems during RL")
 
 
 def test_figures_also_draw_the_models_that_their_runs_start_from(experiment) -> None:

@@ -348,11 +348,13 @@ class Experiment:
         return digest_specs(*upstream)
 
     def make_report_spec(self) -> ReportSpec:
-        """Return the spec of the report: figures and tables with their captions, experiment by experiment."""
+        """Return the spec of the report: figures and tables with their captions, the core's, then each experiment's."""
+        # The figures of a preset come before those of config.yaml, over which it is laid.
+        groups = sorted(self.list_experiments().items(), key=lambda group: group[0] != DEFAULT_EXPERIMENT)
         captions = {
             section: tuple(
                 (name, group, read_caption(find_module(section, self.find_figure(name)["module"])))
-                for group, drawn in self.list_experiments().items()
+                for group, drawn in groups
                 for name in drawn[section]
             )
             for section in ("figures", "tables")
