@@ -112,12 +112,13 @@ def test_snakemake_report_has_every_figure_with_category_label_and_caption(check
     assert process.returncode == 0, process.stdout
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     results, categories = (
-        json.loads(re.search(rf"var {name} = (.*);$", page, re.MULTILINE)[1]) for name in ("results", "categories")
+        json.loads(re.search(rf'<script id="{name}">\s*var {name} = (.*);\n', page)[1])
+        for name in ("results", "categories")
     )
     shown = {Path(path).stem: result for path, result in results.items()}
     assert sorted(shown) == sorted([*FIGURES, *TABLES])
     for name, result in shown.items():
-        assert list(result["labels"].values()) == [name]
+        assert result["labels"] == {"name": name}
         assert result["caption"].startswith("<p>")
     assert set(categories) == set(DRAWN)
 

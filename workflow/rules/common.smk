@@ -133,5 +133,5 @@ def show_in_report(file, kind):
         file,
         caption="../report/caption.rst",
         category=lambda wildcards: experiment.find_figure(wildcards[kind])["experiment"],
-        labels={kind: f"{{{kind}}}"},
+        labels={"name": f"{{{kind}}}"},
     )
