@@ -4,6 +4,8 @@
 #   snakemake --cores all --configfile workflow/presets/smoke.yaml          every rule in a few minutes
 #   snakemake --cores all results/tiny/figures/figure2.pdf                  one figure and what it needs
 #   snakemake --cores all data                                              the data sets alone
+#   snakemake --cores 1 verify                                              is everything still as it was made?
+#   snakemake --cores all crate                                             all of it described as an RO-Crate
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -20,15 +22,13 @@ include: "workflow/rules/rl.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"
 
 
 rule all:
     default_target: True
     input:
-        list_drawn(experiment.figures, experiment.tables),
-        f"{RESULTS}/scores.parquet",
-        [f"{RESULTS}/claims.csv"] if experiment.claims else [],
-        f"{RESULTS}/report.html",
+        list_results(),
 
 
 for experiment_name, drawn in experiment.list_experiments().items():

@@ -13,7 +13,7 @@ from selectimprove.data import read_rows, write_dataset
 from selectimprove.provenance import digest_file, write_json
 from selectimprove.rendering import render_figure, render_table
 from selectimprove.report import render_report
-from selectimprove.scores import COLUMNS, write_scores
+from selectimprove.scores import join_scores
 from selectimprove.specs import DatasetSpec, DataSpec, FieldSpec, ReportSpec
 from selectimprove.strategies import STRATEGIES, SUITED, read_completion
 from selectimprove.texts import TEXT_FORMS
@@ -103,7 +103,7 @@ def write_preset(root: Path) -> dict[str, Any]:
         figures.append(png)
     table = root / "tables" / "table1.md"
     render_table(spec_table, score_files, metrics, table, table.with_suffix(".csv"), table.with_suffix(".json"))
-    write_scores(scores[list(COLUMNS)], root / "scores.parquet")
+    join_scores(score_files, root / "scores.parquet")
     write_claims(root / "claims.csv", pd.DataFrame(CLAIMS, columns=CLAIM_COLUMNS))
     return {
         "spec": ReportSpec(

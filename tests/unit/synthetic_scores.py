@@ -2,10 +2,18 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from selectimprove.provenance import digest_checkpoint
+from selectimprove.provenance import (
+    RECORD,
+    digest_checkpoint,
+    digest_file,
+    digest_inputs,
+    make_record,
+    write_json,
+)
 from selectimprove.scores import COLUMNS, RUN_COLUMNS, write_scores
 from selectimprove.specs import KINDS, FigureSpec
 
@@ -79,25 +87,53 @@ def make_scores(
 
 
 def add_checkpoints(scores: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """Make a fake folder for each checkpoint under `root`, and return the scores with its path and digest."""
+    """Make a fake folder for each checkpoint under `root`, and return the scores with its path and digest.
+
+    Each has its record: RL runs start from the SFT runs, these from root/base, and all were trained on root/data.
+    """
     scores = scores.copy()
+    data = write_data(root / "data")[:2]
+    base = write_checkpoint(root / "base", {"pretrain": 0}, [])
     for (run, step), rows in scores.groupby(["run", "checkpoint_step"]):
-        folder = root / run / str(step)
-        folder.mkdir(parents=True)
-        (folder / "model.safetensors").write_text(f"weights of {run} at {step}")
-        (folder / "provenance.json").write_text("{}")
+        sft_run = rows["sft_run"].iloc[0]
+        for name in dict.fromkeys((sft_run, run)):
+            start = base if name == sft_run else root / sft_run / "0"
+            folder = root / name / str(0 if name == sft_run else step)
+            if not folder.exists():
+                write_checkpoint(folder, {"run": name}, [start, *data])
         scores.loc[rows.index, "checkpoint"] = str(folder)
         scores.loc[rows.index, "checkpoint_digest"] = digest_checkpoint(folder)
     return scores
 
 
+def write_checkpoint(folder: Path, spec: dict[str, Any], inputs: list[Path]) -> Path:
+    """Write a fake checkpoint with its record and return its folder."""
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_text(f"weights of {folder}")
+    record = {**make_record(spec, digest_inputs(*inputs)), "digest": digest_checkpoint(folder)}
+    write_json(folder / RECORD, record)
+    return folder
+
+
+def write_data(folder: Path) -> list[Path]:
+    """Write a fake data set with its record and return its files: those of training first."""
+    folder.mkdir(parents=True)
+    files = [folder / name for name in ("train.jsonl", "field.json", "test.jsonl")]
+    for file in files:
+        file.write_text("{}")
+    digests = {file.name: digest_file(file) for file in files}
+    write_json(folder / RECORD, {**make_record({"dataset": folder.name}, {}), "files": digests})
+    return files
+
+
 def write_run_scores(scores: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write one score file a run and return the files."""
+    """Write one score file a run, with a record of its checkpoints, and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for run, rows in scores.groupby("run", sort=False):
         files.append(folder / f"{run}.parquet")
-        write_scores(rows[list(COLUMNS)], files[-1])
+        inputs = dict(rows[["checkpoint", "checkpoint_digest"]].itertuples(index=False, name=None))
+        write_scores(rows[list(COLUMNS)], files[-1], make_record({"evaluated": run}, inputs))
     return files
 
 

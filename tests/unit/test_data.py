@@ -10,7 +10,8 @@ from generators import run_chain
 
 from selectimprove.data import make_rows, read_rows, write_dataset
 from selectimprove.problems import sample_problems
-from selectimprove.specs import SPLITS, DatasetSpec, DataSpec, FieldSpec, dump_spec, parse_spec
+from selectimprove.provenance import RECORD, digest_file
+from selectimprove.specs import SPLITS, DatasetSpec, DataSpec, FieldSpec, build_spec, dump_spec, parse_spec
 from selectimprove.texts import TEXT_FORMS
 
 VARIANTS = list(itertools.product(["fixed", "per_problem"], ["symbolic", "sentences"], [True, False]))
@@ -45,7 +46,11 @@ def load_lines(folder, split) -> list[dict]:
 def test_files_and_keys(written) -> None:
     """The splits and field.json are there, whole and under their final names."""
     spec, folder = written
-    assert {file.name for file in folder.iterdir()} == {"field.json", *(f"{split}.jsonl" for split in SPLITS)}
+    files = {"field.json", *(f"{split}.jsonl" for split in SPLITS)}
+    assert {file.name for file in folder.iterdir()} == {RECORD, *files}
+    record = json.loads((folder / RECORD).read_text())
+    assert record["files"] == {name: digest_file(folder / name) for name in files}
+    assert build_spec(DataSpec, record["spec"]) == spec
     keys = KEYS | ({"strategy", "completion"} if spec.dataset.strategies else set())
     keys |= {"symbols"} if spec.field.symbol_map == "per_problem" else set()
     ids = []

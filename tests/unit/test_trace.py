@@ -1,85 +1,294 @@
+"""The chain from a figure to data sets and base: told as a tree, and damage found wherever it is."""
+
+import dataclasses
+import json
+import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 from synthetic_scores import add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
+from selectimprove import chain, tracing
 from selectimprove.__main__ import main
+from selectimprove.config import load_experiment
+from selectimprove.provenance import RECORD, digest_path, write_json
 from selectimprove.rendering import render_figure
+from selectimprove.scores import join_scores
+from selectimprove.specs import digest_specs
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = "workflow/schemas/config.schema.yaml"
+RUNS = ("F", "B", "FB", "F_rl_6_9", "B_rl_6_9", "FB_rl_6_9")
+SPECS = [{"pretrain": 0}, {"dataset": "data"}, *({"run": run} for run in RUNS), *({"evaluated": run} for run in RUNS)]
+CHECKPOINTS = [f"checkpoints/{run}/{step}" for run in RUNS for step in ((25, 50) if "_" in run else (0,))]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Render a figure from fake checkpoints, all paths relative to the folder that is returned."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("results"))
+        scores = add_checkpoints(make_scores(lambda *cell: 0.5), Path("checkpoints"))
+        files = write_run_scores(scores, Path("scores"))
+        join_scores(files, Path("scores.parquet"))
+        pdf, png, sidecar = (Path("figures") / f"figure2.{suffix}" for suffix in ("pdf", "png", "json"))
+        spec = dataclasses.replace(make_spec("figure2", scores), config_digest=digest_specs(*SPECS))
+        render_figure(spec, files, write_metrics(scores, Path("sft")), pdf, png, sidecar)
+        return Path.cwd()
 
 
 @pytest.fixture
-def figure(tmp_path, monkeypatch):
-    """Render a figure from fake checkpoints, all paths relative to the current folder, and return its PDF."""
+def figure(results, tmp_path, monkeypatch):
+    """Return the figure's PDF in a copy of the results, which is the current folder."""
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    scores = add_checkpoints(make_scores(lambda *cell: 0.5), Path("checkpoints"))
-    files = write_run_scores(scores, Path("scores"))
-    pdf, png, sidecar = (Path("figures") / f"figure2.{suffix}" for suffix in ("pdf", "png", "json"))
-    render_figure(make_spec("figure2", scores), files, write_metrics(scores, Path("sft")), pdf, png, sidecar)
-    return pdf
+    return Path("figures/figure2.pdf")
 
 
-def list_verdicts(capsys):
-    """Return the printed verdict of each path."""
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    return {line[1]: line[0] for line in lines if line[0] in ("matches", "differs", "missing")}
+def edit_record(file: Path, **changes) -> None:
+    write_json(file, {**json.loads(file.read_text()), **changes})
 
 
-def test_untouched_figure_matches(figure, capsys):
-    assert main(["trace", str(figure)]) == 0
+def change_a_byte(path: Path) -> None:
+    file = path / "model.safetensors" if path.is_dir() else path
+    content = file.read_bytes()
+    place = content.index(b"checkpoints/") if file.suffix == ".parquet" else 0  # of a value in a row
+    file.write_bytes(content[:place] + b"W" + content[place + 1 :])
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def trace(path, capsys) -> tuple[int, dict[str, str], str]:
+    """Return exit status, the verdict told on each artifact in full, and all that was printed."""
+    status = main(["trace", str(path)])
     output = capsys.readouterr().out
-    assert "function      selectimprove.figures.figure2.draw\n" in output
-    assert "config digest c0ffee\n" in output
-    assert (
-        output.count("matches") == 1 + 6 + 3 + 9
-    )  # the PDF, a score file a run, metrics of the SFT runs, the checkpoints
-    assert "matches  checkpoints/FB_rl_6_9/50\n" in output
+    lines = re.findall(r"^ *(matches|differs|missing|untraced)  ([a-z]+/\S+)", output, re.MULTILINE)
+    return status, {path: verdict for verdict, path in lines}, output
 
 
-def test_sidecar_stands_for_both_files(figure, capsys):
-    assert main(["trace", str(figure.with_suffix(".json"))]) == 0
-    verdicts = list_verdicts(capsys)
-    assert verdicts["figures/figure2.pdf"] == verdicts["figures/figure2.png"] == "matches"
+def find_bad(verdicts: dict[str, str]) -> dict[str, str]:
+    return {path: verdict for path, verdict in verdicts.items() if verdict != "matches"}
 
 
-def test_changed_byte_of_a_checkpoint_differs(figure, capsys):
-    weights = Path("checkpoints/B_rl_6_9/25/model.safetensors")
-    weights.write_bytes(b"W" + weights.read_bytes()[1:])
-    assert main(["trace", str(figure)]) == 1
-    verdicts = list_verdicts(capsys)
-    assert verdicts.pop("checkpoints/B_rl_6_9/25") == "differs"
-    assert set(verdicts.values()) == {"matches"}
-
-
-def test_missing_checkpoint_and_changed_scores_are_told(figure, capsys):
-    shutil.rmtree("checkpoints/F/0")
-    Path("scores/F.parquet").write_bytes(b"other")
-    assert main(["trace", str(figure)]) == 1
-    verdicts = list_verdicts(capsys)
-    assert verdicts["checkpoints/F/0"] == "missing"
-    assert verdicts["scores/F.parquet"] == "differs"
-
-
-def test_changed_figure_differs(figure, capsys):
-    figure.write_bytes(figure.read_bytes() + b"\n")
-    assert main(["trace", str(figure)]) == 1
-    assert list_verdicts(capsys)["figures/figure2.pdf"] == "differs"
-
-
-def test_no_sidecar_is_an_error(figure, capsys):
-    figure.with_suffix(".json").unlink()
-    assert main(["trace", str(figure)]) == 2
-    assert capsys.readouterr().err == (
-        "figures/figure2.pdf: cannot be traced, there is no sidecar figures/figure2.json\n"
+def test_untouched_figure_matches_and_is_told_as_a_tree(figure, capsys):
+    status, verdicts, output = trace(figure, capsys)
+    assert status == 0
+    scores, metrics = [f"scores/{run}.parquet" for run in RUNS], [f"sft/{run}/seed0/metrics.csv" for run in RUNS[:3]]
+    data = ["checkpoints/data/train.jsonl", "checkpoints/data/field.json"]
+    assert set(verdicts) == {str(figure), *scores, *metrics, *CHECKPOINTS, *data, "checkpoints/base"}
+    assert output.endswith("\n22 artifacts: 22 matches\n")
+    assert output.startswith("matches  figures/figure2.pdf\n         function selectimprove.figures.figure2.draw\n")
+    rl = output[output.index("matches  scores/F_rl_6_9.parquet") :]
+    assert rl.startswith(
+        "matches  scores/F_rl_6_9.parquet\n"
+        "    matches  checkpoints/F_rl_6_9/25\n"
+        "      matches  3 told above\n"
+        "    matches  checkpoints/F_rl_6_9/50\n"
     )
+    assert "    matches  checkpoints/B/0\n      matches  checkpoints/base\n" in output
+    for word in ("function", "config digest", "commit", "versions"):
+        assert output.count(f"  {word} ") == 1
 
 
-def test_file_that_the_sidecar_does_not_list_is_an_error(figure, capsys):
-    assert main(["trace", str(figure.with_suffix(".svg"))]) == 2
-    assert "does not list it" in capsys.readouterr().err
+def test_sidecar_stands_for_its_files(figure, capsys):
+    status, verdicts, output = trace(figure.with_suffix(".json"), capsys)
+    assert status == 0
+    assert verdicts["figures/figure2.pdf"] == verdicts["figures/figure2.png"] == "matches"
+    assert output.count("scores/F.parquet\n") == 1
 
 
-def test_other_json_is_an_error(figure, capsys):
-    figure.with_suffix(".json").write_text("{}")
-    assert main(["trace", str(figure)]) == 2
-    assert "not the sidecar" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("start", "above"),
+    [
+        ("scores/F_rl_6_9.parquet", 7),
+        ("checkpoints/F_rl_6_9/50", 5),
+        ("checkpoints/F_rl_6_9/50/provenance.json", 5),
+        ("checkpoints/base", 1),
+        ("checkpoints/data/test.jsonl", 1),
+        ("checkpoints/data/field.json", 1),
+        ("checkpoints/data", 3),
+    ],
+)
+def test_trace_starts_anywhere(figure, capsys, start, above):
+    status, verdicts, _ = trace(start, capsys)
+    assert (status, len(verdicts)) == (0, above)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "figures/figure2.pdf",
+        "scores/B_rl_6_9.parquet",
+        "sft/B/seed0/metrics.csv",
+        "checkpoints/B_rl_6_9/50",
+        "checkpoints/B/0",
+        "checkpoints/base",
+        "checkpoints/data/train.jsonl",
+        "checkpoints/data/field.json",
+    ],
+)
+@pytest.mark.parametrize(("damage", "verdict"), [(change_a_byte, "differs"), (remove, "missing")])
+def test_damage_is_found_wherever_it_is(figure, capsys, path, damage, verdict):
+    damage(Path(path))
+    status, verdicts, output = trace(figure, capsys)
+    assert status == 1
+    assert find_bad(verdicts) == {path: verdict}
+    assert output.endswith(f" 1 {verdict}\n")
+
+
+@pytest.mark.parametrize(
+    "path", ["figures/figure2.pdf", "scores/B.parquet", "checkpoints/B/0", "checkpoints/data/train.jsonl"]
+)
+def test_damage_is_found_without_what_was_made_from_it(figure, capsys, path):
+    change_a_byte(Path(path))
+    status, verdicts, _ = trace(path, capsys)
+    assert status == 1
+    assert find_bad(verdicts) == {path: "differs"}
+
+
+def test_checkpoint_made_again_differs_from_what_was_made_from_it(figure, capsys):
+    change_a_byte(Path("checkpoints/B/0"))
+    edit_record(Path("checkpoints/B/0") / RECORD, digest=digest_path(Path("checkpoints/B/0")))
+    assert trace("checkpoints/B/0", capsys)[0] == 0
+    status, verdicts, output = trace(figure, capsys)
+    assert (status, find_bad(verdicts)) == (1, {"checkpoints/B/0": "differs"})
+    assert "differs  checkpoints/B/0  (from what scores/B.parquet was made from)\n" in output
+
+
+def test_rows_saved_by_another_program_differ(figure, capsys):
+    file = Path("scores/B.parquet")
+    pd.read_parquet(file).to_parquet(file)
+    status, verdicts, _ = trace(figure, capsys)
+    assert (status, find_bad(verdicts)) == (1, {"scores/B.parquet": "differs"})
+    assert main(["trace", str(file)]) == 2
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"digest": 1, "inputs": []}', '{"checkpoints": [1]}'])
+def test_record_that_is_none_is_told(figure, capsys, content):
+    (Path("checkpoints/B/0") / RECORD).write_text(content)
+    status, verdicts, _ = trace(figure, capsys)
+    assert (status, find_bad(verdicts)) == (1, {"checkpoints/B/0": "differs"})
+
+
+def test_checkpoint_and_data_without_a_record_are_told(figure, capsys):
+    (Path("checkpoints/B/0") / RECORD).unlink()
+    (Path("checkpoints/data") / RECORD).unlink()
+    status, verdicts, output = trace(figure, capsys)
+    assert status == 1
+    names = ["checkpoints/B/0", "checkpoints/data/train.jsonl", "checkpoints/data/field.json"]
+    assert find_bad(verdicts) == dict.fromkeys(names, "untraced")
+    assert "nothing is recorded of what it was made from" in output
+
+
+def test_base_model_of_the_configuration_needs_no_record(figure, capsys):
+    (Path("checkpoints/base") / RECORD).unlink()
+    sft = Path("checkpoints/F/0") / RECORD
+    edit_record(sft, spec={"model": {"source": "./checkpoints/base"}})
+    status, verdicts, _ = trace("checkpoints/F/0", capsys)
+    assert (status, find_bad(verdicts)) == (0, {})
+
+
+def test_spec_that_is_not_the_one_of_the_config_digest_is_found(figure, capsys):
+    edit_record(Path("checkpoints/F/0") / RECORD, spec={"run": "F", "learning_rate": 1})
+    status, verdicts, output = trace(figure, capsys)
+    assert (status, find_bad(verdicts)) == (1, {"figures/figure2.pdf": "differs"})
+    assert "its config digest is not that of the specs upstream of it" in output
+
+
+def test_change_of_commit_and_versions_is_told(figure, capsys):
+    record = Path("checkpoints/base") / RECORD
+    versions = json.loads(record.read_text())["versions"]
+    edit_record(record, commit="c0ffee", versions={**versions, "torch": "0.1"})
+    status, _, output = trace(figure, capsys)
+    assert status == 0
+    assert "matches  checkpoints/base\n               commit c0ffee\n               versions torch 0.1\n" in output
+    assert re.search(r"^Made at several commits: \w+(\+changes)? \(18\), c0ffee \(1\)$", output, re.MULTILINE)
+    assert "Made with several sets of library versions.\n" in output
+
+
+def test_each_artifact_is_digested_once(figure, capsys, monkeypatch):
+    digested = []
+    monkeypatch.setattr(chain, "digest_path", lambda path: digested.append(path) or digest_path(path))
+    trace(figure.with_suffix(".json"), capsys)
+    assert len(digested) == len(set(digested)) == 23
+
+
+@pytest.mark.parametrize("name", ["figures/figure2.svg", "figures/figure9.pdf", "scores", "figures", "other.json"])
+def test_what_has_no_record_is_an_error(figure, capsys, name):
+    Path("other.json").write_text("{}")
+    assert main(["trace", name]) == 2
+    assert capsys.readouterr().err == f"{name}: cannot be traced, nothing is recorded of what it was made from\n"
+
+
+def test_json_that_is_no_record_is_an_error(figure, capsys):
+    figure.with_suffix(".json").write_text("[]")
+    assert main(["trace", str(figure.with_suffix(".json"))]) == 2
+    assert capsys.readouterr().err == "figures/figure2.json: this is no record of what an artifact was made from\n"
+
+
+@pytest.fixture
+def verify(figure, monkeypatch):
+    """Return `verify` of the figure, the joined scores, every checkpoint and the data set."""
+    checkpoints = ["checkpoints/base", *CHECKPOINTS, "checkpoints/data"]
+    paths = [figure.with_suffix(".json"), Path("scores.parquet"), *map(Path, checkpoints)]
+    monkeypatch.setattr(tracing, "list_artifacts", lambda *_: paths)
+    return lambda: tracing.verify(None, Path("results"), Path("logs/verify.txt"))
+
+
+def test_verify_sums_up_and_keeps_what_it_says(verify, capsys):
+    verify()
+    output = capsys.readouterr().out
+    assert output == "25 artifacts: 25 matches\n" == Path("logs/verify.txt").read_text()
+
+
+def test_verify_lists_each_that_does_not_match_once_and_fails(verify, capsys):
+    change_a_byte(Path("checkpoints/F/0"))
+    remove(Path("checkpoints/data/test.jsonl"))
+    change_a_byte(Path("scores.parquet"))
+    with pytest.raises(ValueError, match="results: 3 of 25 artifacts are not as recorded, see logs/verify.txt"):
+        verify()
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(lines[:-1]) == [
+        "differs  checkpoints/F/0  (from what its own record says)",
+        "differs  scores.parquet  (from what its own record says)",
+        "missing  checkpoints/data/test.jsonl",
+    ]
+    assert re.fullmatch(r"\d+ artifacts: \d+ matches, 2 differs, 1 missing", lines[-1])
+
+
+def test_verify_misses_what_was_never_made(verify, monkeypatch, capsys):
+    names = ["figures/figure9.json", "sft/F/seed0/checkpoints/step0", "data/rl/seed0", "evaluation/F.parquet"]
+    monkeypatch.setattr(tracing, "list_artifacts", lambda *_: [Path(name) for name in names])
+    with pytest.raises(ValueError, match="4 of 4 artifacts are not as recorded"):
+        verify()
+    assert set(capsys.readouterr().out.splitlines()[:-1]) == {f"missing  {name}" for name in names}
+
+
+def test_verify_looks_at_all_that_the_workflow_makes():
+    schema, config = (yaml.safe_load((ROOT / name).read_text()) for name in (SCHEMA, "config.yaml"))
+    experiment = load_experiment({**config, "seeds": [0, 1]}, schema)
+    paths = [path.as_posix() for path in tracing.list_artifacts(experiment, Path("results/tiny"))]
+    assert len(paths) == len(set(paths))
+    assert {path.removeprefix("results/tiny/") for path in paths if "/seed" not in path} == {
+        *(f"figures/{name}.json" for name in experiment.figures),
+        *(f"tables/{name}.json" for name in experiment.tables),
+        "claims.json",
+        "scores.parquet",
+        "report.json",
+    }
+    of_seed_1 = [path.removeprefix("results/tiny/") for path in paths if "/seed1" in path]
+    assert {path for path in of_seed_1 if path.startswith(("data/", "pretrain/"))} == {
+        *(f"data/{name}/seed1" for name in ("sft_F", "sft_B", "sft_FB", "rl_2_5", "rl_6_9")),
+        "pretrain/gf11/seed1/checkpoint",
+    }
+    assert {path for path in of_seed_1 if path.startswith(("sft/FB/", "rl/FB_rl_6_9/"))} == {
+        "sft/FB/seed1/checkpoints/step0",
+        *(f"rl/FB_rl_6_9/seed1/checkpoints/step{step}" for step in range(25, 201, 25)),
+    }
+    tables = {f"evaluation/{run}/seed1/{suite}.parquet" for run, suite in experiment.list_evaluations()}
+    assert {path for path in of_seed_1 if path.startswith("evaluation/")} == tables

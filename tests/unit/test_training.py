@@ -27,9 +27,9 @@ from selectimprove import grpo, pretrain, sft, training
 from selectimprove.data import read_rows
 from selectimprove.evaluation import evaluate
 from selectimprove.models import create_tokenizer, encode_completion, load_model
-from selectimprove.provenance import digest_checkpoint
-from selectimprove.scores import COLUMNS, read_scores
-from selectimprove.specs import EvaluationSpec
+from selectimprove.provenance import digest_checkpoint, digest_path
+from selectimprove.scores import COLUMNS, read_record, read_scores
+from selectimprove.specs import EvaluationSpec, build_spec
 from selectimprove.strategies import STRATEGIES
 from selectimprove.texts import SymbolicText
 
@@ -359,6 +359,11 @@ def test_evaluation_fills_every_column(tmp_path, base, rl_data):
         tables.append(read_scores([tmp_path / name]))
     table = tables[0]
     pd.testing.assert_frame_equal(*tables)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    record = read_record(tmp_path / "one")
+    assert build_spec(EvaluationSpec, record["spec"]) == spec
+    inputs = [rl_data / "test.jsonl", rl_data / "field.json", base, tmp_path / "other"]
+    assert record["inputs"] == {str(path): digest_path(path) for path in inputs}
     assert list(table) == list(COLUMNS)
     assert len(table) == 2 * 12 * 2
     assert set(table["checkpoint_step"]) == {2, 4}

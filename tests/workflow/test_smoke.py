@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from checkout import SMOKE, copy_workflow, list_planned_rules, run_snakemake
+from crate_checks import check_crate
 
 from selectimprove.provenance import digest_checkpoint, digest_file
 from selectimprove.scores import COLUMNS
@@ -121,6 +123,34 @@ def test_snakemake_report_has_every_figure_with_category_label_and_caption(check
         assert result["labels"] == {"name": name}
         assert result["caption"].startswith("<p>")
     assert set(categories) == set(DRAWN)
+
+
+def test_verify_passes_and_finds_a_changed_byte(checkout):
+    process = run_snakemake(checkout, "verify", "--configfile", SMOKE)
+    assert process.returncode == 0, process.stdout
+    assert re.search(r"^(\d+) artifacts: \1 matches$", process.stdout, re.MULTILINE)
+    name = "results/smoke/rl/FB_rl_6_9/seed0/checkpoints/step2"
+    weights = checkout / name / "model.safetensors"
+    content, status = weights.read_bytes(), weights.stat()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    process = run_snakemake(checkout, "verify", "--configfile", SMOKE)
+    weights.write_bytes(content)
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert process.returncode != 0
+    found = re.findall(r"^(?:differs|missing|untraced)  \S+", process.stdout, re.MULTILINE)
+    assert found == [f"differs  {name}"]
+
+
+def test_results_are_described_as_a_crate(checkout):
+    process = run_snakemake(checkout, "crate", "--configfile", SMOKE)
+    assert process.returncode == 0, process.stdout
+    entities = check_crate(checkout / "results" / "smoke")
+    drawn = {*(f"figures/{name}.pdf" for name in FIGURES), *(f"tables/{name}.csv" for name in TABLES)}
+    assert drawn < set(entities["#run"]["result"])
+    tools = {"dataset", "pretrain", "sft", "rl", "evaluate", "scores", "figure", "table", "claims", "report"}
+    assert {entities[script]["name"][0] for script in entities["workflow/Snakefile"]["hasPart"]} == tools
+    settings = yaml.safe_load((checkout / "results/smoke/workflow/config.yaml").read_text())
+    assert (settings["preset"], settings["pretrain"]["updates"]) == ("smoke", 20)
 
 
 def test_second_run_finds_nothing_to_do(checkout):

@@ -1,4 +1,5 @@
 # Read and check the configuration; where things lie. Nothing here imports torch.
+import json
 import re
 import sys
 from pathlib import Path
@@ -103,6 +104,13 @@ def list_figure_metrics(name):
 
 def list_drawn(figures, tables):
     return [*(f"{RESULTS}/figures/{name}.pdf" for name in figures), *(f"{RESULTS}/tables/{name}.md" for name in tables)]
+
+
+def list_results():
+    """Return a file of everything that the workflow makes by default."""
+    claims = [f"{RESULTS}/claims.csv"] if experiment.claims else []
+    drawn = list_drawn(experiment.figures, experiment.tables)
+    return [*drawn, f"{RESULTS}/scores.parquet", *claims, f"{RESULTS}/report.html"]
 
 
 def print_failures(snakemake_log):

@@ -9,6 +9,7 @@ rule dataset:
         validation=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/validation.jsonl",
         test=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/test.jsonl",
         field=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/field.json",
+        record=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/provenance.json",
     log:
         f"{RESULTS}/logs/dataset/{{dataset}}_seed{{seed}}.log",
     benchmark:

@@ -14,7 +14,8 @@ rule report:
         template=f"{WORKFLOW}/report/report.html.j2",
         shared=expand(f"{MODULES}/{{name}}.py", name=["report", "marking", "texts"]),
     output:
-        f"{RESULTS}/report.html",
+        page=f"{RESULTS}/report.html",
+        sidecar=f"{RESULTS}/report.json",
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:
@@ -30,4 +31,4 @@ rule report:
     shell:
         "python {input.script} --spec {params.spec:q} --figures {input.figures:q} --tables {input.tables:q} "
         "--claims {input.claims:q} --scores {input.scores:q} --tests {input.tests:q} "
-        "--template {input.template:q} --output {output:q} > {log} 2>&1"
+        "--template {input.template:q} --output {output.page:q} > {log} 2>&1"

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from selectimprove.scores import read_scores, write_scores
+from selectimprove.scores import join_scores
 
 
 def main() -> None:
@@ -11,7 +11,7 @@ def main() -> None:
     parser.add_argument("--tables", required=True, type=Path, nargs="+", help="Parquet tables of evaluations")
     parser.add_argument("--output", required=True, type=Path, help="Parquet table of all their rows")
     arguments = parser.parse_args()
-    write_scores(read_scores(arguments.tables), arguments.output)
+    join_scores(arguments.tables, arguments.output)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Data sets as JSON Lines: one problem a line, with everything needed to recompute its answer, and field.json beside.
 
+The record of a data set, provenance.json, has the digests of all of them.
+
 The splits of all data sets are disjoint by content (see problems.py), so any test split is held out from everything.
 """
 
@@ -9,7 +11,7 @@ from typing import Any
 
 from selectimprove.field import Field
 from selectimprove.problems import AnyProblem, Composition, Problem, sample_problems
-from selectimprove.provenance import write_json, write_whole
+from selectimprove.provenance import RECORD, digest_file, make_record, write_json, write_whole
 from selectimprove.seeds import random_stream
 from selectimprove.specs import SPLITS, DatasetSpec, DataSpec
 from selectimprove.strategies import STRATEGIES, SUITED
@@ -70,7 +72,7 @@ def write_symbols(field: Field) -> dict[str, int]:
 
 
 def write_dataset(spec: DataSpec, folder: Path) -> None:
-    """Write train.jsonl, validation.jsonl, test.jsonl and field.json to `folder`."""
+    """Write train.jsonl, validation.jsonl, test.jsonl and field.json to `folder`, and the record of them."""
     folder = Path(folder)
     for split in SPLITS:
         lines = "".join(json.dumps(row) + "\n" for row in make_rows(spec, split))
@@ -80,6 +82,9 @@ def write_dataset(spec: DataSpec, folder: Path) -> None:
     write_json(
         folder / FIELD_FILE, {"order": spec.field.order, "symbol_map": spec.field.symbol_map, "symbols": symbols}
     )
+    names = [*(f"{split}.jsonl" for split in SPLITS), FIELD_FILE]
+    digests = {name: digest_file(folder / name) for name in names}
+    write_json(folder / RECORD, {**make_record(spec, {}), "files": digests})
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from selectimprove.data import read_rows
+from selectimprove.data import FIELD_FILE, read_rows
 from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
-from selectimprove.provenance import check_digest
+from selectimprove.provenance import check_digest, digest_inputs, make_record
 from selectimprove.sampling import sample_completions
 from selectimprove.scores import write_scores
 from selectimprove.seeds import hash_seed
@@ -117,10 +117,11 @@ def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step:
 
 def evaluate(spec: EvaluationSpec, checkpoints: list[Path], test_file: Path, table_file: Path) -> None:
     """Evaluate the checkpoints of a run on a suite and write the table as Parquet."""
+    inputs = digest_inputs(test_file, test_file.with_name(FIELD_FILE), *checkpoints)
     frames = []
     with log_loop():
         for step, checkpoint in zip(spec.checkpoint_steps, checkpoints, strict=True):
             frames.append(evaluate_checkpoint(spec, checkpoint, step, test_file))
             accuracy = frames[-1].groupby("kind")["correct"].mean()
             logger.info("%s step %d on %s: %s", spec.run, step, spec.suite.name, accuracy.round(3).to_dict())
-    write_scores(pd.concat(frames, ignore_index=True), table_file)
+    write_scores(pd.concat(frames, ignore_index=True), table_file, make_record(spec, inputs))

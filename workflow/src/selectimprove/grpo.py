@@ -18,9 +18,10 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import split_tensor_dict
 
-from selectimprove.data import read_rows
+from selectimprove.data import FIELD_FILE, read_rows
 from selectimprove.models import decode_completion, load_model, load_tokenizer, make_lora_config
 from selectimprove.problems import AnyProblem
+from selectimprove.provenance import digest_inputs
 from selectimprove.rewards import verify_completion
 from selectimprove.sampling import sample_completions
 from selectimprove.seeds import random_stream
@@ -29,7 +30,6 @@ from selectimprove.strategies import read_completion
 from selectimprove.texts import TEXT_FORMS
 from selectimprove.training import (
     IGNORED,
-    digest_inputs,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -235,7 +235,7 @@ def train(
 ) -> None:
     """Train from the checkpoint `start`; write the step metrics and a checkpoint for each of spec.checkpoint_steps."""
     rows = read_rows(train_file)
-    inputs = digest_inputs(start, train_file)
+    inputs = digest_inputs(start, train_file, train_file.with_name(FIELD_FILE))
     resume_folder = find_resume_folder(resume_root, spec, inputs)
     trainer = make_trainer(spec, start, rows, resume_folder)
     run_trainer(trainer)

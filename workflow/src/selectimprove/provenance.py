@@ -1,4 +1,8 @@
-"""Where an artifact came from: digests, the commit, library versions, and the record kept beside each checkpoint."""
+"""Where an artifact came from: digests, the commit, library versions, and the record that is kept of it.
+
+The record of a checkpoint or a data set is the file RECORD in its folder; that of a score table is in the table (see
+scores.write_scores); a figure's or table's is its sidecar (see rendering.py).
+"""
 
 import hashlib
 import importlib.metadata
@@ -7,6 +11,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from selectimprove.specs import dump_spec
 
 PACKAGE_ROOT = Path(__file__).parent
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "pandas", "matplotlib", "snakemake")
@@ -41,6 +47,32 @@ def check_digest(checkpoint: Path) -> str:
     if record.is_file() and json.loads(record.read_text()).get("digest") != digest:
         raise ValueError(f"{checkpoint} is damaged: its files are not those that {RECORD} was written for")
     return digest
+
+
+def digest_path(path: Path) -> str:
+    """Return the digest of a file or of a checkpoint folder."""
+    return digest_checkpoint(path) if Path(path).is_dir() else digest_file(path)
+
+
+def digest_inputs(*paths: Path) -> dict[str, str]:
+    """Return the digest of each input, a file or a checkpoint folder, by path.
+
+    Raises ValueError on a checkpoint that was changed after it was made.
+    """
+    return {str(path): check_digest(path) if Path(path).is_dir() else digest_file(path) for path in paths}
+
+
+def make_record(spec: Any, inputs: dict[str, str]) -> dict[str, Any]:
+    """Return what is recorded of anything that is made; inputs: as digest_inputs returns them.
+
+    Nothing in it differs from one run to the next of the same code.
+    """
+    return {
+        "spec": json.loads(dump_spec(spec)),
+        "inputs": inputs,
+        "commit": find_commit(),
+        "versions": find_versions(),
+    }
 
 
 def find_commit() -> str:

@@ -18,7 +18,15 @@ from selectimprove.analysis import select_last
 from selectimprove.claims import COLUMNS
 from selectimprove.data import read_rows
 from selectimprove.marking import mark_completion
-from selectimprove.provenance import RECORD, digest_file, find_commit, write_whole
+from selectimprove.provenance import (
+    RECORD,
+    digest_file,
+    digest_inputs,
+    find_commit,
+    make_record,
+    write_json,
+    write_whole,
+)
 from selectimprove.runs import SETTINGS
 from selectimprove.scores import read_scores
 from selectimprove.specs import ReportSpec
@@ -48,7 +56,7 @@ def render_report(
     template: Path,
     output: Path,
 ) -> None:
-    """Write the report.
+    """Write the report, and beside it, as JSON of the same stem, the record of what it was made from.
 
     figures, tables: PNG and Markdown files; claims: CSV of their verdicts, None for a preset that checks none; the
     sidecars lie beside these. scores: the score table of the preset; tests: test.jsonl of the data sets of its suites.
@@ -57,6 +65,8 @@ def render_report(
     Raises FileNotFoundError on a missing input, and ValueError on one that is incomplete or does not fit the others.
     """
     names = {name for name, _, _ in (*spec.figures, *spec.tables)}
+    others = [*([claims] if claims else []), scores, *tests]
+    inputs = digest_inputs(*figures, *tables, *others)
     table_of_scores = read_scores([scores])
     problems = {row["id"]: row for file in tests for row in read_rows(file)}
     sample = choose_completions(table_of_scores)
@@ -79,9 +89,11 @@ def render_report(
         completions=describe_completions(sample, problems, spec.text),
         settings=SETTINGS,
         records=read_records(folders),
-        digests={str(file): digest_file(file) for file in (*([claims] if claims else []), scores, *tests)},
+        digests={str(file): inputs[str(file)] for file in others},
     )
     write_whole(output, lambda file: file.write_text(page, encoding="utf-8"))
+    files = {Path(output).name: digest_file(output)}
+    write_json(Path(output).with_suffix(".json"), {**make_record(spec, inputs), "files": files})
 
 
 def read_claims(file: Path, names: set[str]) -> list[dict[str, Any]]:

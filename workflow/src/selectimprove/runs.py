@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from selectimprove.config import Experiment
-from selectimprove.provenance import RECORD, digest_checkpoint, digest_file, write_whole
+from selectimprove.provenance import RECORD, digest_path, write_whole
 from selectimprove.specs import dump_spec
 
 SETTINGS = ("start", "dataset", "updates", "learning_rate", "beta", "completions_per_prompt")
@@ -32,7 +32,7 @@ def find_state(experiment: Experiment, results: Path, run: str, seed: int) -> st
         return "stale"
     for name, digest in record["inputs"].items():
         path = Path(name)
-        if not path.exists() or digest != (digest_checkpoint(path) if path.is_dir() else digest_file(path)):
+        if not path.exists() or digest != digest_path(path):
             return "stale"
     start = experiment.rl_values[run]["start"] if run in experiment.rl_values else None
     return "done" if start is None or find_state(experiment, results, start, seed) == "done" else "stale"

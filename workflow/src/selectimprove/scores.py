@@ -1,10 +1,19 @@
-"""The score table: one row for each sampled completion of a held-out problem. All that is reported comes from it."""
+"""The score table: one row for each sampled completion of a held-out problem. All that is reported comes from it.
 
+Where a table comes from is recorded in the schema metadata of its Parquet file; its pages carry checksums.
+"""
+
+import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 
-from selectimprove.provenance import write_whole
+from selectimprove.provenance import digest_inputs, make_record, write_whole
+
+RECORD_KEY = b"selectimprove"
 
 COLUMNS = {
     "run": "the run that was evaluated, an SFT or an RL run",
@@ -47,9 +56,34 @@ RUN_COLUMNS = {
 }  # of the run, not of a completion; figures find them beside its scores
 
 
-def write_scores(scores: pd.DataFrame, file: Path) -> None:
-    """Write a score table as Parquet, whole or not at all."""
-    write_whole(file, lambda path: scores.to_parquet(path, index=False))
+def write_scores(scores: pd.DataFrame, file: Path, record: dict[str, Any]) -> None:
+    """Write a score table as Parquet, whole or not at all, with its record (see provenance.make_record).
+
+    The same rows and record make the same bytes.
+    """
+    table = pyarrow.Table.from_pandas(scores, preserve_index=False)
+    metadata = {**table.schema.metadata, RECORD_KEY: json.dumps(record, sort_keys=True)}
+    table = table.replace_schema_metadata(metadata)
+    write_whole(file, lambda path: pyarrow.parquet.write_table(table, path, write_page_checksum=True))
+
+
+def read_record(file: Path) -> dict[str, Any]:
+    """Return the record in a score table, {} if it has none.
+
+    All rows are read, to find damage. Raises ValueError if they are not what was written.
+    """
+    try:
+        with pyarrow.parquet.ParquetFile(file, page_checksum_verification=True) as table:
+            for _ in table.iter_batches():
+                pass
+            return json.loads((table.schema_arrow.metadata or {}).get(RECORD_KEY, "{}"))
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise ValueError(f"{file}: this score table is damaged") from error
+
+
+def join_scores(tables: list[Path], file: Path) -> None:
+    """Write one score table with the rows of all these; raises as read_scores does."""
+    write_scores(read_scores(tables), file, make_record(None, digest_inputs(*tables)))
 
 
 def read_scores(files: list[Path]) -> pd.DataFrame:

@@ -7,12 +7,12 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
-from selectimprove.data import read_rows
+from selectimprove.data import FIELD_FILE, read_rows
 from selectimprove.models import encode_completion, encode_prompt, load_model, load_tokenizer, make_lora_config
+from selectimprove.provenance import digest_inputs
 from selectimprove.specs import SFTSpec
 from selectimprove.training import (
     IGNORED,
-    digest_inputs,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -56,7 +56,8 @@ def train(
     tokenizer = load_tokenizer(base, spec.model.revision)
     files = {split: Path(data_folder) / f"{split}.jsonl" for split in ("train", "validation")}
     rows = {split: read_rows(file) for split, file in files.items()}
-    inputs = digest_inputs(*files.values(), *([Path(base)] if Path(base).is_dir() else []))
+    base_folder = [Path(base)] if Path(base).is_dir() else []
+    inputs = digest_inputs(*files.values(), Path(data_folder) / FIELD_FILE, *base_folder)
     resume_folder = find_resume_folder(resume_root, spec, inputs)
     trainer = SFTTrainer(
         model=load_model(base, spec.model.revision),

@@ -296,5 +296,5 @@ def _convert(hint: Any, value: Any) -> Any:
 
 
 def digest_specs(*specs: Any) -> str:
-    """Return the SHA-256 over the canonical JSON of the specs."""
-    return hashlib.sha256("\n".join(map(dump_spec, specs)).encode()).hexdigest()
+    """Return the SHA-256 over the canonical JSON of the specs, each counted once and whatever their order."""
+    return hashlib.sha256("\n".join(sorted(set(map(dump_spec, specs)))).encode()).hexdigest()

@@ -5,7 +5,6 @@ the outputs of a failed job. Each is written in a folder beside them and moved t
 of its files. When training ends, the checkpoints to keep are copied out, and the resume folder is deleted.
 """
 
-import dataclasses
 import hashlib
 import json
 import logging
@@ -30,11 +29,9 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 from selectimprove.models import load_model, load_tokenizer
 from selectimprove.provenance import (
     RECORD,
-    check_digest,
     digest_checkpoint,
     digest_file,
-    find_commit,
-    find_versions,
+    make_record,
     write_json,
     write_whole,
 )
@@ -70,14 +67,6 @@ def log_loop() -> Iterator[None]:
     started = time.monotonic()
     yield
     logger.info("loop took %.1f s on %d threads", time.monotonic() - started, torch.get_num_threads())
-
-
-def digest_inputs(*paths: Path) -> dict[str, str]:
-    """Return the digest of each input, a file or a checkpoint folder, by path.
-
-    Raises ValueError on a checkpoint that was changed after it was made.
-    """
-    return {str(path): check_digest(path) if Path(path).is_dir() else digest_file(path) for path in paths}
 
 
 def find_resume_folder(root: Path, spec: Any, inputs: dict[str, str]) -> Path:
@@ -270,14 +259,7 @@ def keep_checkpoint(source: Path, target: Path, spec: Any, inputs: dict[str, str
     else:
         for path in {path for pattern in KEPT_FILES for path in source.glob(pattern)}:
             shutil.copy2(path, temporary / path.name)
-    record = {
-        "spec": dataclasses.asdict(spec),
-        "inputs": inputs,
-        "commit": find_commit(),
-        "versions": find_versions(),
-        "digest": digest_checkpoint(temporary),
-    }
-    write_json(temporary / RECORD, record)
+    write_json(temporary / RECORD, {**make_record(spec, inputs), "digest": digest_checkpoint(temporary)})
     shutil.rmtree(target, ignore_errors=True)
     temporary.replace(target)
 

@@ -1,0 +1,49 @@
+"""Score tables as files: the same bytes each time, with a record, and damage found."""
+
+import json
+
+import pytest
+from synthetic_scores import make_scores, write_run_scores
+
+from selectimprove.provenance import digest_file, make_record
+from selectimprove.scores import COLUMNS, join_scores, read_record, read_scores, write_scores
+
+
+@pytest.fixture
+def tables(tmp_path):
+    return write_run_scores(make_scores(lambda *cell: 0.5), tmp_path)
+
+
+def test_same_rows_and_record_make_the_same_bytes(tables, tmp_path):
+    scores = read_scores(tables)
+    for name in ("one", "two"):
+        write_scores(scores, tmp_path / name, make_record(None, {"data": "digest"}))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert read_record(tmp_path / "one")["inputs"] == {"data": "digest"}
+
+
+def test_joined_table_names_the_tables_it_is_made_of(tables, tmp_path):
+    join_scores(tables, tmp_path / "scores")
+    assert read_record(tmp_path / "scores")["inputs"] == {str(table): digest_file(table) for table in tables}
+    assert read_scores([tmp_path / "scores"]).equals(read_scores(tables))
+
+
+def test_table_of_another_program_has_no_record(tables, tmp_path):
+    read_scores(tables).to_parquet(tmp_path / "scores")
+    assert read_record(tmp_path / "scores") == {}
+
+
+def test_changed_row_is_found(tables):
+    content = tables[0].read_bytes()
+    place = content.index(b"checkpoints/F/0")  # a value of the first column chunk that holds it
+    tables[0].write_bytes(content[:place] + b"C" + content[place + 1 :])
+    with pytest.raises(ValueError, match=f"{tables[0]}: this score table is damaged"):
+        read_record(tables[0])
+    assert read_scores(tables[:1])["checkpoint"].iloc[0] == "Checkpoints/F/0"
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"other", json.dumps(list(COLUMNS)).encode()])
+def test_file_that_is_no_table_is_told(tables, content):
+    tables[0].write_bytes(content)
+    with pytest.raises(ValueError, match="this score table is damaged"):
+        read_record(tables[0])

@@ -1,0 +1,36 @@
+# Whether all that was made is still what it was, and an export of where it came from.
+
+
+rule verify:  # has no inputs: it looks at what is there, and makes nothing again
+    log:
+        f"{RESULTS}/logs/verify.txt",
+    run:
+        from selectimprove.tracing import verify  # here, since it imports pandas
+
+        verify(experiment, RESULTS, log[0])
+
+
+rule crate:
+    input:
+        artifacts=list_results(),
+        script=f"{SCRIPTS}/crate.py",
+        module=f"{MODULES}/crate.py",
+    output:
+        metadata=f"{RESULTS}/ro-crate-metadata.json",
+        workflow=directory(f"{RESULTS}/workflow"),
+    log:
+        f"{RESULTS}/logs/crate.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/crate.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        results=lambda wildcards, output: str(Path(output.metadata).parent),
+        config=json.dumps(config),
+    shell:
+        "python {input.script} --artifacts {input.artifacts:q} --results {params.results:q} "
+        "--config {params.config:q} > {log} 2>&1"
