@@ -145,6 +145,8 @@ def test_missing_scores_are_errors():
         decompose_gains(scores[scores["run"] != "FB"], ["kind"])
     with pytest.raises(ValueError, match="no scores of an RL run"):
         decompose_gains(scores[scores["run"] == "FB"], ["kind"])
+    with pytest.raises(ValueError, match="split between forward, backward, none, but there is sideways"):
+        decompose_gains(scores.assign(strategy="sideways"), ["kind"])
     with pytest.raises(ValueError, match="compositions cannot be decomposed"):
         decompose_gains(scores.assign(parts=2), ["kind"])
 

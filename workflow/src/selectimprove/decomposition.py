@@ -40,10 +40,14 @@ def measure_problems(scores: pd.DataFrame) -> pd.DataFrame:
     Columns, means over the problem's completions: correct; forward, backward, none (opened so); none_correct;
     forced_forward, forced_backward (right when made to open so; missing for problems that were not).
 
-    Raises ValueError on compositions, which have a strategy a part, and on a checkpoint without forced completions.
+    Raises ValueError on compositions, which have a strategy a part, on strategies other than these, and on a checkpoint
+    without forced completions.
     """
     if (scores["parts"] > 1).any():
         raise ValueError("the gain on compositions cannot be decomposed: they have a strategy for each part")
+    others = set(scores["strategy"]) - set(STRATEGY_ORDER)
+    if others:
+        raise ValueError(f"the gain is split between {', '.join(STRATEGY_ORDER)}, but there is {min(others)}")
     keys = ["run", "checkpoint_step", *CELL, "problem_id"]
     is_free = scores["forced_strategy"].isna()
     free, forced = scores[is_free], scores[~is_free]
