@@ -86,22 +86,25 @@ def join_scores(tables: list[Path], file: Path) -> None:
     write_scores(read_scores(tables), file, make_record(None, digest_inputs(*tables)))
 
 
-def read_scores(files: list[Path]) -> pd.DataFrame:
+def read_scores(files: list[Path], with_completions: bool = True) -> pd.DataFrame:
     """Return the rows of all these score tables, in the order given.
+
+    with_completions: whether to read the texts, which take most of the time and memory.
 
     Raises FileNotFoundError or ValueError, each naming the file, on a table that is missing, unreadable or incomplete.
     """
-    return pd.concat([_read_table(Path(file)) for file in files], ignore_index=True)
+    columns = [column for column in COLUMNS if with_completions or column != "completion"]
+    return pd.concat([_read_table(Path(file), columns) for file in files], ignore_index=True)
 
 
-def _read_table(file: Path) -> pd.DataFrame:
+def _read_table(file: Path, columns: list[str]) -> pd.DataFrame:
     if not file.is_file():
         raise FileNotFoundError(f"{file}: there is no such score table")
     try:
-        table = pd.read_parquet(file)
-    except (OSError, ValueError) as error:  # pyarrow raises either on a file that is not whole Parquet
+        present = pyarrow.parquet.read_schema(file).names
+        missing = [column for column in COLUMNS if column not in present]
+        if missing:
+            raise ValueError(f"{file}: this score table has no column {missing[0]!r}")
+        return pd.read_parquet(file, columns=columns)
+    except (OSError, pyarrow.ArrowException) as error:  # either, on a file that is not whole Parquet
         raise ValueError(f"{file}: this score table cannot be read as Parquet") from error
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise ValueError(f"{file}: this score table has no column {missing[0]!r}")
-    return table
