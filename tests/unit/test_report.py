@@ -54,6 +54,7 @@ def test_same_inputs_give_the_same_bytes(preset, page, tmp_path):
 
 
 def test_page_has_every_part(page):
+    assert page.startswith("<!doctype html>\n")
     assert re.findall('<section id="([a-z]+)"', page) == [
         *("claims", "tables", "figures", "completions", "runs", "provenance")
     ]
