@@ -67,7 +67,10 @@ def render_table(
 
 
 def read_declared_scores(spec: FigureSpec | ClaimsSpec, score_files: list[Path]) -> pd.DataFrame:
-    """Return the scores, without the completions' texts. Raises ValueError unless each run has scores for each of its suites and for each seed."""
+    """Return the scores, without the completions' texts.
+
+    Raises ValueError unless each run has scores for each of its suites and for each seed.
+    """
     scores = read_scores(score_files, with_completions=False)
     present = set(scores[["run", "suite", "seed"]].itertuples(index=False, name=None))
     for (run, suite), seed in itertools.product(spec.evaluations, spec.seeds):
