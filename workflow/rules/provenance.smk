@@ -30,7 +30,7 @@ rule crate:
         runtime=10,
     params:
         results=lambda wildcards, output: str(Path(output.metadata).parent),
-        config=json.dumps(config),
+        config=lambda wildcards: json.dumps(config),  # a function, since names of grids have braces
     shell:
         "python {input.script} --artifacts {input.artifacts:q} --results {params.results:q} "
         "--config {params.config:q} > {log} 2>&1"
