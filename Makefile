@@ -1,11 +1,12 @@
 # make reproduce    the tiny preset, from nothing to Table 1 and Figures 2-4
 # make test         all tests            make smoke    every rule, in a few minutes
+# make chaos        20 runs of one chain, killed at random moments: do they end where an undisturbed one ends?
 # make env          the virtual environment alone
 PYTHON ?= python3
 VENV := .venv
 SNAKEMAKE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --cores all
 
-.PHONY: reproduce smoke test env
+.PHONY: reproduce smoke test chaos env
 
 reproduce: env
 	$(SNAKEMAKE)
@@ -16,6 +17,9 @@ smoke: env
 
 test: env
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python -m pytest
+
+chaos: env
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python tests/chaos.py --rounds 20
 
 env: $(VENV)/.installed
 
