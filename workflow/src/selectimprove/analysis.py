@@ -124,6 +124,11 @@ def _select_start(scores: pd.DataFrame, sft_run: str, rows: pd.DataFrame) -> pd.
     return start
 
 
+def draw_resamples(problems: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
+    """Return how often each problem is drawn in each bootstrap resample, shape (resamples, problems)."""
+    return generator.multinomial(problems, np.full(problems, 1 / problems), resamples)
+
+
 def estimate_pass_at_k(completions: int, correct: int, k: int) -> float:
     """Return the unbiased estimate of pass@k, the chance that one of k completions is correct.
 
@@ -155,7 +160,7 @@ def summarize_pass_at_k(scores: pd.DataFrame, by: list[str], ks: Sequence[int]) 
     for key, of_group in counts.groupby(by)["sum"]:
         problems = len(of_group)
         generator = np.random.default_rng(hash_seed("bootstrap", problems))
-        weights = generator.multinomial(problems, np.full(problems, 1 / problems), RESAMPLES) / problems
+        weights = draw_resamples(problems, RESAMPLES, generator) / problems
         for k in ks:
             values = estimates[k][of_group.to_numpy(int)]
             low, high = np.percentile(weights @ values, [2.5, 97.5])

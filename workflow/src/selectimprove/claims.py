@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from selectimprove.analysis import RESAMPLES, select_last
+from selectimprove.analysis import RESAMPLES, draw_resamples, select_last
 from selectimprove.provenance import write_whole
 from selectimprove.rendering import describe_origin, read_declared_scores, write_sidecar
 from selectimprove.seeds import hash_seed
@@ -64,7 +64,7 @@ def bootstrap_mean(values: pd.Series, *key: str) -> tuple[float, float]:
     for position, of_seed in enumerate(seeds):
         problems = len(of_seed)
         places = drawn == position
-        weights = generator.multinomial(problems, np.full(problems, 1 / problems), places.sum())
+        weights = draw_resamples(problems, places.sum(), generator)
         means[places] = weights @ of_seed / problems
     low, high = np.percentile(means.mean(1), [2.5, 97.5])
     return float(low), float(high)

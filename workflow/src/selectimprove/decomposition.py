@@ -17,11 +17,11 @@ none after, and the reverse.
 import numpy as np
 import pandas as pd
 
+from selectimprove.analysis import RESAMPLES, draw_resamples
 from selectimprove.seeds import hash_seed
 
 STRATEGY_ORDER = ("forward", "backward", "none")
 PARTS = ("gain", "selection", "improvement")
-RESAMPLES = 1000
 CELL = ["seed", "kind", "steps"]
 
 
@@ -74,8 +74,7 @@ def draw_weights(is_forced: np.ndarray, resamples: int, *key: str | int) -> np.n
     weights = np.ones((1 + resamples, len(is_forced)))
     for stratum in (np.flatnonzero(is_forced), np.flatnonzero(~is_forced)):
         if len(stratum):
-            draws = generator.multinomial(len(stratum), np.full(len(stratum), 1 / len(stratum)), resamples)
-            weights[1:, stratum] = draws
+            weights[1:, stratum] = draw_resamples(len(stratum), resamples, generator)
     return weights / len(is_forced)
 
 

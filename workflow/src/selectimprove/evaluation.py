@@ -5,6 +5,7 @@ The table's columns are described in scores.py.
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -12,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selectimprove.data import FIELD_FILE, read_rows
 from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
-from selectimprove.provenance import check_digest, digest_inputs, make_record
+from selectimprove.provenance import digest_inputs, make_record
 from selectimprove.sampling import sample_completions
 from selectimprove.scores import write_scores
 from selectimprove.seeds import hash_seed
@@ -53,16 +54,16 @@ def sample_strategy(
     return [[*opening, *ids] for ids in sampled]
 
 
-def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step: int, test_file: Path) -> pd.DataFrame:
-    """Return the rows of one checkpoint. Raises ValueError if it was changed after it was made."""
+def evaluate_checkpoint(
+    spec: EvaluationSpec, checkpoint: Path, checkpoint_step: int, digest: str, rows: list[dict[str, Any]]
+) -> pd.DataFrame:
+    """Return the score table's rows of one checkpoint; digest: the checkpoint's; rows: the problems (see read_rows)."""
     suite, text = spec.suite, TEXT_FORMS[spec.text]
     torch.manual_seed(hash_seed("evaluation", spec.run, suite.name, spec.seed, checkpoint_step))
-    digest = check_digest(checkpoint)
     tokenizer = load_tokenizer(str(checkpoint))
     model = load_model(str(checkpoint)).eval()
     if torch.cuda.is_available():
         model = model.cuda()
-    rows = read_rows(test_file)[: suite.problems]
     table = []
     for strategy in suite.forced_strategies or (None,):
         sampled = sample_strategy(
@@ -116,12 +117,16 @@ def evaluate_checkpoint(spec: EvaluationSpec, checkpoint: Path, checkpoint_step:
 
 
 def evaluate(spec: EvaluationSpec, checkpoints: list[Path], test_file: Path, table_file: Path) -> None:
-    """Evaluate the checkpoints of a run on a suite and write the table as Parquet."""
+    """Evaluate the checkpoints of a run on a suite and write the table as Parquet.
+
+    Raises ValueError on a checkpoint that was changed after it was made.
+    """
     inputs = digest_inputs(test_file, test_file.with_name(FIELD_FILE), *checkpoints)
+    rows = read_rows(test_file)[: spec.suite.problems]
     frames = []
     with log_loop():
         for step, checkpoint in zip(spec.checkpoint_steps, checkpoints, strict=True):
-            frames.append(evaluate_checkpoint(spec, checkpoint, step, test_file))
+            frames.append(evaluate_checkpoint(spec, checkpoint, step, inputs[str(checkpoint)], rows))
             accuracy = frames[-1].groupby("kind")["correct"].mean()
             logger.info("%s step %d on %s: %s", spec.run, step, spec.suite.name, accuracy.round(3).to_dict())
     write_scores(pd.concat(frames, ignore_index=True), table_file, make_record(spec, inputs))

@@ -18,8 +18,7 @@ HEIGHT = 0.36
 
 def draw(scores: pd.DataFrame) -> Figure:
     """Return the figure. Raises ValueError if free or forced scores of a run, or of its SFT start, are missing."""
-    starts = scores[scores["checkpoint_step"] == 0]
-    ends = pd.concat([starts, select_last(scores[scores["checkpoint_step"] > 0])])
+    ends = select_last(scores)
     runs = list(ends.loc[ends["checkpoint_step"] > 0, "run"].unique())
     free = ends[ends["forced_strategy"].isna()]
     ranges = free.groupby("suite")["steps"].agg(["min", "max"]).sort_values("min")

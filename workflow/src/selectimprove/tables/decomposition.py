@@ -17,8 +17,7 @@ def compute(scores: pd.DataFrame) -> pd.DataFrame:
 
     Raises ValueError if free or forced scores of a run, or of its SFT start, are missing.
     """
-    starts = scores[scores["checkpoint_step"] == 0]
-    ends = pd.concat([starts, select_last(scores[scores["checkpoint_step"] > 0])])
+    ends = select_last(scores)
     single = decompose_gains(ends, ["kind", "steps"])
     tables = [single.assign(steps=single["steps"].astype(str))]
     free = ends[ends["forced_strategy"].isna()]
