@@ -13,7 +13,7 @@ LOGS = 4000
 
 
 def split_log(index):
-    context, continuation = write_log(make_pretrain_spec(), index)
+    ((context, continuation),) = write_log(make_pretrain_spec(), index)
     *prompt, name, value = context.split()
     return prompt, [name, value], continuation.split()
 

@@ -101,6 +101,7 @@ def save_data(folder: Path, dataset: DatasetSpec) -> Path:
 
 def make_pretrain_spec(**changes) -> PretrainSpec:
     values = {
+        "parts": (1, 1),
         "steps": (1, 4),
         "updates": 4,
         "logs_per_update": 8,

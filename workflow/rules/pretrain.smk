@@ -11,7 +11,7 @@ rule pretrain:
         f"{RESULTS}/benchmarks/pretrain/{{field}}_seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: experiment.pretrain_values["threads"]
+    threads: lambda wildcards: experiment.pretrain_values[wildcards.field]["threads"]
     resources:
         mem_mb=3000,
         runtime=60,

@@ -187,7 +187,7 @@ class Experiment:
     seeds: tuple[int, ...]
     fields: dict[str, FieldSpec]
     model: ModelSpec
-    pretrain_values: dict[str, Any]
+    pretrain_values: dict[str, dict[str, Any]]
     datasets: dict[str, DatasetSpec]
     sft_values: dict[str, dict[str, Any]]
     rl_values: dict[str, dict[str, Any]]
@@ -205,7 +205,7 @@ class Experiment:
         return DataSpec(self.datasets[dataset], self.fields[self.datasets[dataset].field], self.model.text, seed)
 
     def make_pretrain_spec(self, field: str, seed: int) -> PretrainSpec:
-        values = {key: value for key, value in self.pretrain_values.items() if key != "threads"}
+        values = {key: value for key, value in self.pretrain_values[field].items() if key != "threads"}
         return PretrainSpec(model=self.model, field=self.fields[field], seed=seed, **values)
 
     def make_sft_spec(self, run: str, seed: int) -> SFTSpec:
@@ -368,7 +368,18 @@ def check_field(name: str, values: dict[str, Any]) -> FieldSpec:
         raise ConfigError(
             f"fields.{name}.order: found {order}, must be a prime number from {SMALLEST_ORDER} to {LARGEST_ORDER}"
         )
-    return FieldSpec(**values)
+    return FieldSpec(**{key: value for key, value in values.items() if key != "pretrain"})
+
+
+def check_pretraining(place: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a base's pretraining with their ranges read; the labels must suffice for its logs."""
+    parts, steps = (parse_range(f"{place}.{key}", values[key]) for key in ("parts", "steps"))
+    if parts[1] * steps[1] > SymbolicText.label_pool:
+        raise ConfigError(
+            f"{place}.steps: found {values['steps']} in {values['parts']} parts, "
+            f"there are labels for {SymbolicText.label_pool} steps"
+        )
+    return {**values, "parts": parts, "steps": steps}
 
 
 def check_model(values: dict[str, Any]) -> ModelSpec:
@@ -555,9 +566,13 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
     model = check_model(config["model"])
     text = model.text
     datasets = check_datasets(merged["datasets"], fields, text)
-    pretrain = {**config["pretrain"], "steps": parse_range("pretrain.steps", config["pretrain"]["steps"])}
-    if pretrain["steps"][1] > SymbolicText.label_pool:
-        raise ConfigError(f"pretrain.steps: at most {SymbolicText.label_pool} steps, the number of labels")
+    pretrain = {
+        name: check_pretraining(
+            f"fields.{name}.pretrain" if "pretrain" in values else "pretrain",
+            merge_defaults(config["pretrain"], values.get("pretrain", {})),
+        )
+        for name, values in merged["fields"].items()
+    }
     for run in merged["sft"]:
         if run in merged["rl"]:
             raise ConfigError(f"rl.{run}: an SFT run has this name already")

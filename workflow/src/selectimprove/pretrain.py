@@ -5,14 +5,17 @@ A pretrained language model brings what the tiny model must be given: knowing ho
 - logs: a prompt-like chain, then the execution of its steps, forward or backward, from a state that is unrelated to
   the prompt, and an answer line with both ends of what was executed. Each end of the prompt is hidden or a random
   symbol, and the question asks for either. Nothing in it shows which value to start from or what the question means:
-  prompt and opening carry no loss.
+  prompt and opening carry no loss. A log may have several parts: chains in a row, each executed from a state of its
+  own, which is not the answer before it.
 - facts: single steps (value, label, sign, operand, result) in a batch of their own; only results carry loss.
 
-One update takes `logs_per_update` logs and as many rows of facts. The steps of a log are the lesser of two draws, so
-that short logs are common and long ones rare; logs of like length share an update, to save padding.
+One update takes `logs_per_update` logs and as many rows of facts. The parts of a log, and the steps of each, are the
+lesser of two draws, so that short logs are common and long ones rare; logs of like length share an update, to save
+padding.
 """
 
 import logging
+import random
 from pathlib import Path
 
 from datasets import Dataset
@@ -49,26 +52,42 @@ def draw_field(spec: PretrainSpec, *key: str | int) -> Field:
     return Field.shuffled(spec.field.order, spec.seed)
 
 
-def write_log(spec: PretrainSpec, index: int) -> tuple[str, str]:
-    """Return log `index` as (context, continuation): the loss is on the continuation only."""
+def draw_lesser(stream: random.Random, bounds: tuple[int, int]) -> int:
+    """Return the lesser of two numbers between the bounds, both included."""
+    return min(stream.randint(*bounds), stream.randint(*bounds))
+
+
+def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
+    """Return log `index` as one (context, continuation) a part: the loss is on the continuations only."""
     text = SymbolicText()
-    stream = random_stream("pretrain", "logs", spec.seed, index)
+    key = ("pretrain", "logs", spec.seed, index)
+    stream = random_stream(*key)
     order = spec.field.order
-    steps = min(stream.randint(*spec.steps), stream.randint(*spec.steps))
-    problem = Problem(
-        kind=stream.choice(("evaluation", "inversion")),
-        field=draw_field(spec, "pretrain", "logs", spec.seed, index),
-        start=stream.randrange(order),
-        operations=tuple((stream.choice(("add", "multiply")), stream.randrange(1, order)) for _ in range(steps)),
-        first_label=stream.randint(1, text.label_pool - steps + 1),
-        stated_map=spec.field.symbol_map == "per_problem",
-    )
-    start, end = (stream.choice((None, stream.randrange(order))) for _ in NAMES)
-    asked = problem.unknown  # of a kind drawn at random: it says nothing about the ends, nor about the trace
-    strategy = "forward" if stream.random() < spec.forward_share else "backward"
-    trace = STRATEGIES[strategy](problem)
-    opening, continuation = text.write_completion(trace, problem.field).split(" L", 1)
-    return f"{text.write_log_prompt(problem, start, end, asked)} {opening}", f"L{continuation}"
+    field = draw_field(spec, *key)
+    parts = draw_lesser(random_stream(*key, "parts"), spec.parts)
+    lengths = [draw_lesser(stream, spec.steps) for _ in range(parts)]
+    chains = [
+        (
+            stream.choice(("evaluation", "inversion")),
+            stream.randrange(order),
+            tuple((stream.choice(("add", "multiply")), stream.randrange(1, order)) for _ in range(steps)),
+        )
+        for steps in lengths
+    ]
+    label = stream.randint(1, text.label_pool - sum(lengths) + 1)
+    prompt = text.write_map(field) if spec.field.symbol_map == "per_problem" else []
+    traces = []
+    for kind, start, operations in chains:
+        problem = Problem(kind, field, start, operations, first_label=label)
+        label += problem.steps
+        shown = [stream.choice((None, stream.randrange(order))) for _ in NAMES]
+        asked = problem.unknown  # of a kind drawn at random: it says nothing about the ends, nor about the trace
+        prompt += text.write_chain(problem, *("?" if value is None else field.symbol(value) for value in shown), asked)
+        strategy = "forward" if stream.random() < spec.forward_share else "backward"
+        opening, continuation = text.write_completion(STRATEGIES[strategy](problem), field).split(" L", 1)
+        traces.append((opening, f"L{continuation}"))
+    (opening, continuation), *others = traces
+    return [(f"{' '.join(prompt)} {opening}", continuation), *others]
 
 
 def write_facts(spec: PretrainSpec, index: int) -> list[str]:
@@ -91,9 +110,12 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
     vocabulary = tokenizer.get_vocab()
     logs = []
     for index in range(spec.updates * spec.logs_per_update):
-        context, continuation = ([vocabulary[word] for word in part.split()] for part in write_log(spec, index))
-        continuation.append(tokenizer.eos_token_id)
-        logs.append({"input_ids": context + continuation, "labels": [IGNORED] * len(context) + continuation})
+        row = {"input_ids": [], "labels": []}
+        for part in write_log(spec, index):
+            context, continuation = ([vocabulary[word] for word in words.split()] for words in part)
+            row["input_ids"] += context + continuation
+            row["labels"] += [IGNORED] * len(context) + continuation
+        logs.append({name: [*ids, tokenizer.eos_token_id] for name, ids in row.items()})
     logs.sort(key=lambda row: len(row["input_ids"]))
     batches = [logs[at : at + spec.logs_per_update] for at in range(0, len(logs), spec.logs_per_update)]
     random_stream("pretrain", "order", spec.seed).shuffle(batches)

@@ -93,13 +93,14 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class PretrainSpec:
-    """Pretraining of the tiny base on execution logs of `steps` steps and on single field facts.
+    """Pretraining of the tiny base on execution logs of `parts` parts of `steps` steps and on single field facts.
 
     forward_share: the share of logs that are executed forward.
     """
 
     model: ModelSpec
     field: FieldSpec
+    parts: tuple[int, int]
     steps: tuple[int, int]
     updates: int
     logs_per_update: int

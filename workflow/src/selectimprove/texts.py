@@ -158,17 +158,12 @@ class SymbolicText:
         for position, part in enumerate(problem.parts):
             asks_end = part.unknown == "y"
             given = "A" if position else part.field.symbol(part.start if asks_end else part.end)
-            words += self._write_chain(part, *((given, "?") if asks_end else ("?", given)), part.unknown)
+            words += self.write_chain(part, *((given, "?") if asks_end else ("?", given)), part.unknown)
         return " ".join(words)
 
-    def write_log_prompt(self, problem: Problem, start: int | None, end: int | None, asked: str) -> str:
-        """Return the prompt of a pretraining log: the chain between any two ends, None for a hidden one."""
-        words = self.write_map(problem.field) if problem.stated_map else []
-        ends = ("?" if value is None else problem.field.symbol(value) for value in (start, end))
-        return " ".join([*words, *self._write_chain(problem, *ends, asked)])
-
     @staticmethod
-    def _write_chain(problem: Problem, start: str, end: str, asked: str) -> list[str]:
+    def write_chain(problem: Problem, start: str, end: str, asked: str) -> list[str]:
+        """Return the words of one part of a prompt; start, end: what stands there for the ends of the chain."""
         words = ["x", start]
         for label, (operator, operand) in enumerate(problem.operations, problem.first_label):
             words += [f"L{label}", SIGNS[operator], problem.field.symbol(operand)]
