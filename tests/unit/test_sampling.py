@@ -2,10 +2,19 @@
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from tiny_models import make_model
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from selectimprove import sampling
-from selectimprove.sampling import pick_tokens, sample_completions
+from selectimprove.sampling import DecodeStep, pick_tokens, sample_completions
 
 PROMPTS = [[3, 20, 30], [3, 21, 31, 12, 8], [4, 22], [5, 23, 33]]
 
@@ -23,6 +32,84 @@ def test_greedy_completions_equal_generate(seed):
     ours = sample(model, tokenizer, PROMPTS)
     for prompt, completion in zip(PROMPTS, ours, strict=True):
         reference = model.generate(torch.tensor([prompt]), max_new_tokens=12, do_sample=False)[0, len(prompt) :]
+        assert completion == reference.tolist()
+
+
+def make_random(model_class, config):
+    torch.manual_seed(0)
+    model = model_class(config)
+    for weight in model.parameters():  # biases and norms, too: they start as zeros and ones
+        torch.nn.init.normal_(weight, std=0.3)
+    return model.eval()
+
+
+SHAPE = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 59,
+}
+SLIDING = {"use_sliding_window": True, "max_window_layers": 0}
+
+
+@pytest.mark.parametrize(
+    ("model_class", "config", "known"),
+    [
+        (Qwen2ForCausalLM, Qwen2Config(**SHAPE), True),
+        (LlamaForCausalLM, LlamaConfig(**SHAPE, head_dim=16, attention_bias=True, mlp_bias=True), True),
+        (LlamaForCausalLM, LlamaConfig(**SHAPE, hidden_act="gelu"), False),
+        (Qwen2ForCausalLM, Qwen2Config(**SHAPE, **SLIDING, sliding_window=17), False),
+        (Qwen3ForCausalLM, Qwen3Config(**SHAPE), False),
+    ],
+)
+def test_architectures_are_computed_as_they_are_by_transformers(model_class, config, known):
+    """Grouped heads, biases and norms drawn at random; and models that are not computed by the decode step."""
+    model = make_random(model_class, config)
+    assert DecodeStep.fits(model) == known
+    prompts = [prompt for prompt in PROMPTS for _ in range(2)]
+    completions = sample_completions(
+        model,
+        PROMPTS,
+        completions_per_prompt=2,
+        temperature=0.0,
+        max_completion_tokens=12,
+        eos_token_id=59,
+        pad_token_id=0,
+    )
+    for prompt, completion in zip(prompts, completions, strict=True):
+        reference = model.generate(torch.tensor([prompt]), max_new_tokens=12, do_sample=False)[0, len(prompt) :]
+        assert completion == reference.tolist()
+
+
+def test_longer_than_the_attention_window_is_refused():
+    model = make_random(Qwen2ForCausalLM, Qwen2Config(**SHAPE, **SLIDING, sliding_window=16))
+    with pytest.raises(ValueError, match="5 prompt and 12 completion tokens: the model attends to 16 only"):
+        sample_completions(
+            model,
+            PROMPTS,
+            completions_per_prompt=1,
+            temperature=0.0,
+            max_completion_tokens=12,
+            eos_token_id=59,
+            pad_token_id=0,
+        )
+
+
+def test_model_with_adapters_is_sampled_with_them():
+    model, tokenizer = make_model(0)
+    plain = sample(model, tokenizer, PROMPTS)
+    adapted = get_peft_model(model, LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False)).eval()
+    assert not DecodeStep.fits(adapted.get_base_model())
+    ours = sample(adapted, tokenizer, PROMPTS)
+    assert ours != plain
+    for prompt, completion in zip(PROMPTS, ours, strict=True):
+        ids = torch.tensor([prompt])
+        reference = adapted.generate(input_ids=ids, max_new_tokens=12, do_sample=False)[0, len(prompt) :]
         assert completion == reference.tolist()
 
 

@@ -156,7 +156,7 @@ class RLSpec:
     lora: LoraSpec | None
     checkpoint_every: int
     seed: int
-    recipe_version: int = 2
+    recipe_version: int = 3
 
     @property
     def checkpoint_steps(self) -> list[int]:
@@ -197,7 +197,7 @@ class EvaluationSpec:
     suite: SuiteSpec
     text: str
     seed: int
-    recipe_version: int = 2
+    recipe_version: int = 3
 
 
 @dataclass(frozen=True)
