@@ -130,11 +130,6 @@ def list_tests():
     return [f"{find_data_folder(dataset, seed)}/test.jsonl" for dataset in datasets for seed in experiment.seeds]
 
 
-def list_evaluated_checkpoints():
-    runs = dict.fromkeys(run for run, _ in experiment.list_evaluations())
-    return [find_checkpoints_folder(run, seed) for run in runs for seed in experiment.seeds]
-
-
 def show_in_report(file, kind):
     """Return the output marked for Snakemake's own report (--report), under its experiment."""
     return report(

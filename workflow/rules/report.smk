@@ -9,7 +9,6 @@ rule report:
         claims=[f"{RESULTS}/claims.csv"] if experiment.claims else [],
         scores=f"{RESULTS}/scores.parquet",
         tests=list_tests(),
-        checkpoints=list_evaluated_checkpoints(),
         script=f"{SCRIPTS}/report.py",
         template=f"{WORKFLOW}/report/report.html.j2",
         shared=expand(f"{MODULES}/{{name}}.py", name=["report", "marking", "texts"]),
