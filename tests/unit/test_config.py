@@ -14,6 +14,7 @@ from selectimprove.scores import RUN_COLUMNS
 from selectimprove.specs import (
     DataSpec,
     EvaluationSpec,
+    FieldSpec,
     FigureSpec,
     PretrainSpec,
     ReportSpec,
@@ -163,7 +164,18 @@ BAD = {
         {"datasets.rl_6_9.steps": "6-25"},
         r"datasets\.rl_6_9\.steps: found 6-25 in 1-1 parts, .*24 steps",
     ),
-    "more pretraining steps than labels": ({"pretrain.steps": "1-25"}, r"pretrain\.steps: .*24"),
+    "more pretraining steps than labels": (
+        {"pretrain.steps": "1-25"},
+        r"pretrain\.steps: found 1-25 in 1-1 parts, .*24 steps",
+    ),
+    "more steps than labels in the pretraining of one field": (
+        {"fields.gf11.pretrain": {"parts": "1-2"}},
+        r"fields\.gf11\.pretrain\.steps: found 1-14 in 1-2 parts, .*24 steps",
+    ),
+    "unknown key of the pretraining of one field": (
+        {"fields.gf11.pretrain": {"beta": 1}},
+        r"fields\.gf11\.pretrain: unknown key 'beta'",
+    ),
     "kinds that sum to more": (
         {"datasets.rl_2_5.kinds": {"evaluation": 0.75, "inversion": 0.5}},
         r"datasets\.rl_2_5\.kinds: .* sum to 1\.25, not 1",
@@ -455,6 +467,7 @@ def test_digest_changes_with_any_value(cls, make, experiment) -> None:
         {"fields.gf11.order": 13},
         {"fields.gf11.symbol_map": "per_problem"},
         {"pretrain.updates": 2001},
+        {"fields.gf11.pretrain": {"updates": 2001}},
         {"model.architecture.layers": 4},
         {"datasets.rl_6_9.kinds": {"evaluation": 0.75, "inversion": 0.25}},
         {"datasets.sft_B.sizes": {"train": 10}},
@@ -477,6 +490,7 @@ def test_figure_digest_follows_what_is_upstream(changes, experiment) -> None:
         {"rl.F_rl_2_5.beta": 0.1},
         {"suites.steps_2_5.temperature": 1.0},
         {"pretrain.threads": 1},
+        {"fields.gf13": {"order": 13, "pretrain": {"updates": 2001}}},
         {"disk_gb": 2},
         {"tables.table1.runs": ["FB_rl_6_9"]},
     ],
@@ -534,6 +548,14 @@ def test_runs_are_evaluated_on_suites_over_their_own_field() -> None:
     )
     assert [spec.run_settings[run]["field_order"] for run in ("F_rl_6_9", "gf13_rl")] == [11, 13]
     assert experiment.make_pretrain_spec("gf13", 0).field.order == 13
+
+
+def test_a_field_overrides_how_its_base_is_pretrained(experiment) -> None:
+    changed = load({"fields.gf13": {"order": 13, "pretrain": {"parts": "1-3", "steps": "1-4"}}})
+    spec = changed.make_pretrain_spec("gf13", 0)
+    assert (spec.parts, spec.steps, spec.updates) == ((1, 3), (1, 4), CONFIG["pretrain"]["updates"])
+    assert spec.field == FieldSpec(13, "fixed")
+    assert changed.make_pretrain_spec("gf11", 0) == experiment.make_pretrain_spec("gf11", 0)
 
 
 def test_run_settings_say_what_a_run_was_taught_and_trained_on() -> None:

@@ -1,7 +1,9 @@
 """The pretraining corpus: right arithmetic, and nothing that says where to start or what is asked."""
 
+import re
 from collections import Counter
 
+import pytest
 from tiny_models import ORDER, make_pretrain_spec
 
 from selectimprove.field import Field, apply_operator
@@ -12,28 +14,53 @@ from selectimprove.texts import OPERATORS
 LOGS = 4000
 
 
+def is_share(count, total, share):
+    return abs(count / total - share) < 5 * (share * (1 - share) / total) ** 0.5
+
+
 def split_log(index):
     ((context, continuation),) = write_log(make_pretrain_spec(), index)
     *prompt, name, value = context.split()
     return prompt, [name, value], continuation.split()
 
 
-def test_every_log_executes_its_prompt_from_its_own_opening():
+@pytest.mark.parametrize("parts", [(1, 1), (2, 3)])
+def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
     field = Field.shuffled(ORDER, 0)
     for index in range(300):
-        prompt, opening, words = split_log(index)
-        value = field.element(opening[1])
-        steps, answer = words[:-5], words[-5:]
-        ends = {opening[0]: opening[1]}
-        labels = []
-        for label, sign, operand, result in zip(*(iter(steps),) * 4, strict=True):
-            value = apply_operator(OPERATORS[sign], value, field.element(operand), ORDER)
-            assert field.element(result) == value
-            labels.append(label)
-            ends["y" if opening[0] == "x" else "x"] = result
-        written = [word for word in prompt if word.startswith("L")]
-        assert labels == (written if opening[0] == "x" else written[::-1])
-        assert answer == ["A", "x", ends["x"], "y", ends["y"]]
+        log = write_log(make_pretrain_spec(parts=parts), index)
+        assert parts[0] <= len(log) <= parts[1]
+        *prompt, _, _ = log[0][0].split()
+        chains = re.split(r"(?<=\? [xy]) ", " ".join(prompt))
+        openings = [context.split()[-2:] for context, _ in log]
+        assert [context.split() for context, _ in log[1:]] == openings[1:]
+        for chain, opening, (_, continuation) in zip(chains, openings, log, strict=True):
+            words = continuation.split()
+            value = field.element(opening[1])
+            steps, answer = words[:-5], words[-5:]
+            ends = {opening[0]: opening[1]}
+            labels = []
+            for label, sign, operand, result in zip(*(iter(steps),) * 4, strict=True):
+                value = apply_operator(OPERATORS[sign], value, field.element(operand), ORDER)
+                assert field.element(result) == value
+                labels.append(label)
+                ends["y" if opening[0] == "x" else "x"] = result
+            written = [word for word in chain.split() if word.startswith("L")]
+            assert labels == (written if opening[0] == "x" else written[::-1])
+            assert answer == ["A", "x", ends["x"], "y", ends["y"]]
+        labels = [int(word[1:]) for word in prompt if word.startswith("L")]
+        assert labels == list(range(labels[0], labels[0] + len(labels)))
+
+
+def test_no_part_of_a_log_starts_from_the_answer_before_it():
+    """Openings agree with either end of the answer line before them by chance only."""
+    equal = Counter()
+    for index in range(LOGS):
+        log = write_log(make_pretrain_spec(parts=(2, 2)), index)
+        answer, opened = log[0][1].split()[-4:], log[1][0].split()[-1]
+        equal.update(name for name, value in (answer[:2], answer[2:]) if value == opened)
+    for name in "xy":
+        assert is_share(equal[name], LOGS, 1 / ORDER)
 
 
 def test_prompt_says_nothing_about_the_log():
@@ -55,9 +82,6 @@ def test_prompt_says_nothing_about_the_log():
         seen["asks for what is hidden"] += shown[asked] == "?"
         seen["asks for the opening"] += asked == opening[0]
 
-    def is_share(count, total, share):
-        return abs(count / total - share) < 5 * (share * (1 - share) / total) ** 0.5
-
     for end in ("opening", "result"):
         assert is_share(seen[f"{end} is equal"], seen[f"{end} is shown"], 1 / ORDER)
     of_ends = ("opening is shown", "result is shown", "x is hidden", "y is hidden", "one is hidden", "opens x")
@@ -73,17 +97,19 @@ def test_facts_are_right():
             assert field.element(result) == expected
 
 
-def test_loss_is_on_execution_and_on_results_only():
-    spec = make_pretrain_spec()
+@pytest.mark.parametrize("parts", [(1, 1), (2, 2)])
+def test_loss_is_on_execution_and_on_results_only(parts):
+    spec = make_pretrain_spec(parts=parts)
     tokenizer = create_tokenizer(ORDER)
     rows = encode_corpus(spec, tokenizer)
     assert len(rows) == 2 * spec.updates * spec.logs_per_update
+    logs = set()
     for position, row in enumerate(rows):
         trained = [tokenizer.decode([token]) for token in row["labels"] if token != IGNORED]
-        is_log = position // spec.logs_per_update % 2 == 0
-        if is_log:
-            assert trained[0].startswith("L")
-            assert trained[-1] == "<eos>"
+        if position // spec.logs_per_update % 2 == 0:
+            logs.add(" ".join(trained))
         else:
             assert len(trained) == spec.facts_per_row
             assert all(word.startswith("e") for word in trained)
+    written = [write_log(spec, index) for index in range(spec.updates * spec.logs_per_update)]
+    assert logs == {" ".join([*(continuation for _, continuation in log), "<eos>"]) for log in written}
