@@ -103,7 +103,13 @@ def list_figure_metrics(name):
 
 
 def list_drawn(figures, tables):
-    return [*(f"{RESULTS}/figures/{name}.pdf" for name in figures), *(f"{RESULTS}/tables/{name}.md" for name in tables)]
+    drawn = (("figures", figures, ("pdf", "png")), ("tables", tables, ("md", "csv")))
+    return [
+        f"{RESULTS}/{folder}/{name}.{suffix}"
+        for folder, names, suffixes in drawn
+        for name in names
+        for suffix in suffixes
+    ]
 
 
 def list_results():
@@ -122,7 +128,7 @@ def print_failures(snakemake_log):
 
 
 def list_sidecars(figures, tables):
-    return [str(Path(file).with_suffix(".json")) for file in list_drawn(figures, tables)]
+    return list(dict.fromkeys(str(Path(file).with_suffix(".json")) for file in list_drawn(figures, tables)))
 
 
 def list_tests():
