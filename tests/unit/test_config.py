@@ -108,6 +108,7 @@ BAD = {
     ),
     "unknown text form": ({"model.text": "prose"}, r"model\.text: 'prose' .*allowed are symbolic, sentences"),
     "unknown loss": ({"rl.F_rl_2_5.loss_type": "ppo"}, r"rl\.F_rl_2_5\.loss_type: 'ppo' .*allowed are grpo"),
+    "name with a line break": ({"sft.F\n": {"dataset": "sft_F"}}, r"sft: found 'F\\n', must be letters, digits"),
     "unusable name": ({"sft.F-1": {"dataset": "sft_F"}}, r"sft: found 'F-1', must be letters, digits"),
     # missing keys and wrong types
     "missing section": ({"suites": DELETE}, r"config: the key 'suites' is missing"),
@@ -194,6 +195,10 @@ BAD = {
     ),
     # the model
     "hub id without revision": ({"model.source": "Qwen/Qwen2.5-1.5B-Instruct"}, r"model\.revision: .*needs a pinned"),
+    "hub id at a branch": (
+        {"model.source": "Qwen/Qwen2.5-1.5B-Instruct", "model.revision": "main"},
+        r"model\.revision: found 'main', .*a commit's hash",
+    ),
     "source that is neither": ({"model.source": "qwen"}, r"model\.source: found 'qwen', must be scratch, a folder"),
     "folder that is not there": ({"model.source": "/nowhere/model"}, r"model\.source: /nowhere/model must be a folder"),
     "scratch in sentences": ({"model.text": "sentences"}, r"model\.text: found 'sentences'; .*only symbolic"),
@@ -342,6 +347,14 @@ def test_model_folder_needs_config_and_weights(tmp_path) -> None:
     (tmp_path / "model.safetensors").touch()
     assert load(changes).model.source == str(tmp_path)
     assert not load(changes).pretrains
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl"])
+def test_model_folder_that_offers_a_pickle_is_refused(name, tmp_path) -> None:
+    for file in ("config.json", "model.safetensors", name):
+        (tmp_path / file).touch()
+    with pytest.raises(ConfigError, match=rf"^model\.source: {tmp_path} offers {name}, a pickle"):
+        load({"model.source": str(tmp_path)})
 
 
 def test_preset_must_be_known_and_its_file_in_use() -> None:

@@ -1,8 +1,10 @@
 """Whatever stands in the configuration, it loads or is refused in one line."""
 
 import copy
+import re
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,13 +77,18 @@ def mutated_configs(draw):
     return config
 
 
+@pytest.mark.fuzz
 @given(config=mutated_configs() | VALUES)
 def test_any_configuration_loads_or_is_refused_in_one_line(config) -> None:
+    """And no name of one that loads, which become paths and parts of commands, has more than letters and digits."""
     try:
         experiment = load_experiment(config, SCHEMA)
     except ConfigError as error:
         assert str(error).splitlines() == [str(error)]
         return
+    entries = (experiment.datasets, experiment.sft_values, experiment.rl_values, experiment.suites, experiment.fields)
+    names = [experiment.preset, *experiment.figures, *experiment.tables, *(name for names in entries for name in names)]
+    assert all(re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) for name in names)
     for name in [*experiment.figures, *experiment.tables]:
         experiment.make_figure_spec(name)
     for run in [*experiment.sft_values, *experiment.rl_values]:

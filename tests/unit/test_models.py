@@ -1,8 +1,11 @@
-"""Tokenizers and checkpoints: what is saved is what is loaded."""
+"""Tokenizers and checkpoints: what is saved is what is loaded, and nothing that comes with it is run."""
+
+import json
+import pickle
 
 import pytest
 import torch
-from tiny_models import LORA, make_model, save_model
+from tiny_models import LORA, Payload, make_model, save_model
 
 from selectimprove.models import (
     create_tokenizer,
@@ -79,3 +82,46 @@ def test_lora_checkpoint_is_loaded_onto_its_base(tmp_path):
 def test_folder_without_a_tokenizer_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="this folder holds no tokenizer.json"):
         load_tokenizer(str(tmp_path))
+
+
+def save_adapter(folder, base):
+    """Write a LoRA adapter of the model in `base`."""
+    from peft import get_peft_model
+
+    get_peft_model(load_model(str(base)), make_lora_config(LORA)).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "adapter_model.bin"])
+def test_pickled_weights_are_not_read(tmp_path, name):
+    base = save_model(tmp_path / "base")
+    folder = base if name.startswith("pytorch") else save_adapter(tmp_path / "adapter", base)
+    [weights] = folder.glob("*.safetensors")
+    weights.unlink()
+    (folder / name).write_bytes(pickle.dumps(Payload(tmp_path / "run")))
+    with pytest.raises(OSError, match=f"{folder}"):
+        load_model(str(folder))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("model_type", ["qwen2", "other"])
+def test_code_beside_the_weights_is_not_run(tmp_path, model_type):
+    base = save_model(tmp_path / "base")
+    config = json.loads((base / "config.json").read_text())
+    code = {"AutoConfig": "code.Config", "AutoModelForCausalLM": "code.Model"}
+    (base / "config.json").write_text(json.dumps(config | {"model_type": model_type, "auto_map": code}))
+    (base / "code.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')\nclass Config: pass\nclass Model: pass\n")
+    if model_type == "other":
+        with pytest.raises(ValueError, match="trust_remote_code"):
+            load_model(str(base))
+    else:
+        assert type(load_model(str(base))).__name__ == "Qwen2ForCausalLM"
+    assert not (tmp_path / "run").exists()
+
+
+def test_adapter_whose_base_is_not_pinned_is_refused(tmp_path):
+    adapter = save_adapter(tmp_path / "adapter", save_model(tmp_path / "base"))
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "owner/name"}))
+    with pytest.raises(ValueError, match="base 'owner/name' is neither a folder nor a hub id with a pinned revision"):
+        load_model(str(adapter))

@@ -185,6 +185,7 @@ def write_right_answers(text, problem) -> list[str]:
     return [write_answer(text, *(pair if problem.kind == "evaluation" else pair[::-1])) for pair in pairs]
 
 
+@pytest.mark.fuzz
 @each_text
 @given(problem=problems(), data=st.data())
 def test_rewarded_if_and_only_if_the_one_answer_line_is_last_and_right(text, problem, data) -> None:
@@ -202,6 +203,7 @@ def test_rewarded_if_and_only_if_the_one_answer_line_is_last_and_right(text, pro
     assert verify_completion(gap.join(pieces), problem, text) == float(expected)
 
 
+@pytest.mark.fuzz
 @each_text
 @given(problem=problems(), data=st.data())
 def test_edited_traces_are_rewarded_only_with_their_answer_line_whole(text, problem, data) -> None:

@@ -160,6 +160,7 @@ def test_prompt_without_its_map_is_refused(text) -> None:
         text.read_prompt(text.write_prompt(PROBLEM), 11, None)
 
 
+@pytest.mark.fuzz
 @each_text
 @given(field=fields(), completion=st.text())
 @example(field=GF11, completion="")
@@ -194,6 +195,7 @@ def test_answer_line_has_both_ends_in_order(form, line) -> None:
     assert (read.answer, read.readable, len(read.steps)) == (None, False, 2)
 
 
+@pytest.mark.fuzz
 @each_text
 @given(problem=problems(), strategy=st.sampled_from(list(STRATEGIES)), data=st.data())
 def test_mutated_completions_are_read_exactly_or_not_readable(text, problem, strategy, data) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 
 import pandas as pd
@@ -13,6 +14,7 @@ from tiny_models import (
     ORDER,
     RL_DATA,
     SFT_DATA,
+    Payload,
     make_pretrain_spec,
     make_rl_spec,
     make_sft_spec,
@@ -200,6 +202,20 @@ def test_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, base, sf
     with pytest.raises(RuntimeError, match="checkpoint-6: this checkpoint is damaged"):
         training.keep_checkpoint(checkpoints[2], tmp_path / "kept", None, {})
     assert weights_equal(whole, run_sft(tmp_path / "damaged", base, sft_data, epochs=2))
+
+
+def test_training_state_that_holds_other_objects_is_not_unpickled(tmp_path, base, sft_data, monkeypatch):
+    """Optimizer state is torch's own format, which can hold any object: it is read as tensors or not at all."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sft, "keep_checkpoint", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run_sft(tmp_path, base, sft_data, epochs=2)
+    for checkpoint in (tmp_path / "resume").glob("*/checkpoint-*"):
+        torch.save(Payload(tmp_path / "run"), checkpoint / "optimizer.pt")
+        training.seal_checkpoint(checkpoint)
+    with pytest.raises(pickle.UnpicklingError):
+        run_sft(tmp_path, base, sft_data, epochs=2)
+    assert not (tmp_path / "run").exists()
 
 
 def test_checkpoint_that_is_being_written_is_never_resumed_from(tmp_path):

@@ -1,5 +1,8 @@
 """Mistakes in the configuration, as a user meets them: one sentence, exit status not 0, before any job."""
 
+import re
+import shlex
+
 import pytest
 import yaml
 from checkout import copy_workflow, run_snakemake
@@ -82,6 +85,35 @@ def test_target_that_is_not_declared_is_named(checkout, target, sentence):
     process = run_snakemake(checkout, "--dry-run", f"results/tiny/{target}")
     assert process.returncode != 0
     assert sentence in process.stdout
+
+
+def test_settings_reach_commands_as_one_word(checkout, tmp_path):
+    source = tmp_path / "a 'model'; touch made \"$(touch made)\""
+    source.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (source / name).touch()
+    file = tmp_path / "changes.yaml"
+    tokens = {"defaults": {"max_completion_tokens": 256}}
+    model = {"source": str(source), "text": "sentences"}
+    file.write_text(yaml.safe_dump({"model": model, "rl": tokens, "suites": tokens}))
+    target = "results/tiny/sft/F/seed0/metrics.csv"
+    process = run_snakemake(checkout, target, "--configfile", str(file), "--dry-run", "--printshellcmds")
+    assert process.returncode == 0, process.stdout
+    [command] = re.findall(r"^ *Shell command: (.* --base .*)$", process.stdout, re.MULTILINE)
+    words = shlex.split(command)
+    assert words[words.index("--base") + 1] == str(source)
+    assert not list(checkout.rglob("made"))
+
+
+def test_tags_in_a_config_file_make_no_objects(checkout, tmp_path):
+    file = tmp_path / "changes.yaml"
+    file.write_text(
+        f"preset: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{tmp_path}/made]]"
+    )
+    process = run_snakemake(checkout, "--dry-run", "--configfile", str(file))
+    assert process.returncode != 0
+    assert "is not valid JSON or YAML" in process.stdout
+    assert not (tmp_path / "made").exists()
 
 
 def test_results_folder_that_cannot_be_written(tmp_path):

@@ -1,5 +1,6 @@
 """The checks that keep the code in one style, and the pins in one place."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -28,6 +29,15 @@ def test_style(command):
 def test_snakemake_lint():
     process = run_snakemake(ROOT, "--lint")
     assert process.returncode == 0, process.stdout
+
+
+def test_whatever_a_rule_puts_into_a_command_is_quoted():
+    constant = {"threads", "input.script", "params.script"}
+    for file in (ROOT / "workflow/rules").glob("*.smk"):
+        for command in re.findall(r"shell:\n((?: +\".*\"\n)+)", file.read_text()):
+            placeholders = set(re.findall(r"{([^}]+)}", command)) - constant
+            assert placeholders
+            assert not [name for name in placeholders if not name.endswith(":q")], file
 
 
 def test_conda_pins_equal_those_of_the_package():

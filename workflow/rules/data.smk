@@ -24,4 +24,4 @@ rule dataset:
         spec=lambda wildcards: specs.dump_spec(experiment.make_data_spec(wildcards.dataset, int(wildcards.seed))),
         folder=lambda wildcards, output: str(Path(output.train).parent),
     shell:
-        "python {input.script} --spec {params.spec:q} --folder {params.folder:q} > {log} 2>&1"
+        "python {input.script} --spec {params.spec:q} --folder {params.folder:q} > {log:q} 2>&1"

@@ -24,7 +24,7 @@ rule evaluate:
         script=f"{SCRIPTS}/evaluate.py",
     shell:
         "python {params.script} --spec {params.spec:q} --checkpoints {input.checkpoints:q} "
-        "--test {input.data[0]:q} --output {output:q} --threads {threads} > {log} 2>&1"
+        "--test {input.data[0]:q} --output {output:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule scores:
@@ -44,4 +44,4 @@ rule scores:
         mem_mb=2000,
         runtime=10,
     shell:
-        "python {input.script} --tables {input.tables:q} --output {output:q} > {log} 2>&1"
+        "python {input.script} --tables {input.tables:q} --output {output:q} > {log:q} 2>&1"

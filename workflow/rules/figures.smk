@@ -29,7 +29,7 @@ rule figure:
         caption=lambda wildcards, input: read_caption(input.module),
     shell:
         "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} "
-        "--pdf {output.pdf:q} --png {output.png:q} --sidecar {output.sidecar:q} > {log} 2>&1"
+        "--pdf {output.pdf:q} --png {output.png:q} --sidecar {output.sidecar:q} > {log:q} 2>&1"
 
 
 rule table:
@@ -58,7 +58,7 @@ rule table:
         caption=lambda wildcards, input: read_caption(input.module),
     shell:
         "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} "
-        "--markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q} > {log} 2>&1"
+        "--markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q} > {log:q} 2>&1"
 
 
 rule claims:
@@ -85,4 +85,4 @@ rule claims:
         spec=specs.dump_spec(experiment.make_claims_spec()),
     shell:
         "python {input.script} --spec {params.spec:q} --scores {input.scores:q} "
-        "--markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q} > {log} 2>&1"
+        "--markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q} > {log:q} 2>&1"

@@ -21,4 +21,4 @@ rule pretrain:
         script=f"{SCRIPTS}/pretrain.py",
     shell:
         "python {params.script} --spec {params.spec:q} --checkpoint {output.checkpoint:q} "
-        "--metrics {output.metrics:q} --resume {params.resume:q} --threads {threads} > {log} 2>&1"
+        "--metrics {output.metrics:q} --resume {params.resume:q} --threads {threads} > {log:q} 2>&1"

@@ -33,4 +33,4 @@ rule crate:
         config=lambda wildcards: json.dumps(config),  # a function, since names of grids have braces
     shell:
         "python {input.script} --artifacts {input.artifacts:q} --results {params.results:q} "
-        "--config {params.config:q} > {log} 2>&1"
+        "--config {params.config:q} > {log:q} 2>&1"

@@ -30,4 +30,4 @@ rule report:
     shell:
         "python {input.script} --spec {params.spec:q} --figures {input.figures:q} --tables {input.tables:q} "
         "--claims {input.claims:q} --scores {input.scores:q} --tests {input.tests:q} "
-        "--template {input.template:q} --output {output.page:q} > {log} 2>&1"
+        "--template {input.template:q} --output {output.page:q} > {log:q} 2>&1"

@@ -26,4 +26,4 @@ rule rl:
     shell:
         "python {params.script} --spec {params.spec:q} --start {params.start:q} --train {input.data[0]:q} "
         "--checkpoints {output.checkpoints:q} --metrics {output.metrics:q} --resume {params.resume:q} "
-        "--threads {threads} > {log} 2>&1"
+        "--threads {threads} > {log:q} 2>&1"

@@ -27,4 +27,4 @@ rule sft:
     shell:
         "python {params.script} --spec {params.spec:q} --base {params.base:q} --data {params.data:q} "
         "--checkpoints {output.checkpoints:q} --metrics {output.metrics:q} --resume {params.resume:q} "
-        "--threads {threads} > {log} 2>&1"
+        "--threads {threads} > {log:q} 2>&1"

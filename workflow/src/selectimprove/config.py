@@ -49,6 +49,7 @@ DEFAULT_PRESET = "tiny"
 SECTIONS = ("fields", "datasets", "sft", "rl", "suites")
 GRID_SECTIONS = ("datasets", "sft", "rl", "suites", "figures", "tables")
 DEFAULT_EXPERIMENT = "core"
+PICKLE_SUFFIXES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 
 
 def is_integer(_: Any, value: Any) -> bool:
@@ -383,7 +384,7 @@ def check_pretraining(place: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_model(values: dict[str, Any]) -> ModelSpec:
-    """Return the model spec; a folder must hold weights in safetensors."""
+    """Return the model spec; a folder must hold weights in safetensors and no pickle, a hub id be pinned."""
     source = values["source"]
     looks_local = Path(source).is_dir() or source.startswith((".", "/", "~"))
     if source == "scratch":
@@ -392,10 +393,14 @@ def check_model(values: dict[str, Any]) -> ModelSpec:
     elif looks_local:
         if not (Path(source) / "config.json").is_file() or not list(Path(source).glob("*.safetensors")):
             raise ConfigError(f"model.source: {source} must be a folder with config.json and *.safetensors weights")
+        pickles = [file.name for file in sorted(Path(source).iterdir()) if file.suffix in PICKLE_SUFFIXES]
+        if pickles:
+            raise ConfigError(f"model.source: {source} offers {pickles[0]}, a pickle, which can run code: remove it")
     elif not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise ConfigError(f"model.source: found {source!r}, must be scratch, a folder, or a hub id such as owner/name")
-    elif values["revision"] is None:
-        raise ConfigError(f"model.revision: the hub id {source} needs a pinned revision, a commit hash")
+    elif not re.fullmatch("[0-9a-f]{40}", values["revision"] or ""):
+        found = values["revision"]
+        raise ConfigError(f"model.revision: found {found!r}, the hub id {source} needs a pinned one, a commit's hash")
     architecture = values["architecture"]
     if architecture["hidden_size"] % (2 * architecture["heads"]):
         raise ConfigError(

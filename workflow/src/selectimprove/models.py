@@ -1,7 +1,7 @@
 """Tokenizers and models: the tiny Qwen2 made from scratch, or a pretrained checkpoint, with or without LoRA.
 
 A checkpoint is a folder: model.safetensors and config.json, or a LoRA adapter that names its base; the tokenizer
-beside it. Weights are only ever read from safetensors.
+beside it. Weights are only ever read from safetensors, and no code that comes with them is run.
 """
 
 import json
@@ -70,17 +70,28 @@ def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokeni
         raise FileNotFoundError(f"{source}: this folder holds no tokenizer.json")
     if file.is_file() and json.loads(file.read_text())["model"]["type"] == "WordLevel":
         return PreTrainedTokenizerFast.from_pretrained(source)
-    return AutoTokenizer.from_pretrained(source, revision=revision)
+    return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
 
 
 def load_model(source: str, revision: str | None = None) -> PreTrainedModel:
-    """Return the model of a folder or hub id with its LoRA adapter, if it has one, merged into the weights."""
+    """Return the model of a folder or hub id with its LoRA adapter, if it has one, merged into the weights.
+
+    revision: of the hub id, or of the adapter's base where that is one.
+
+    Raises FileNotFoundError or ValueError on an adapter without safetensors or whose base is not pinned.
+    """
     adapter = Path(source) / "adapter_config.json"
     if adapter.is_file():
-        base = load_model(json.loads(adapter.read_text())["base_model_name_or_path"])
-        return PeftModel.from_pretrained(base, source).merge_and_unload()
+        if not (Path(source) / "adapter_model.safetensors").is_file():
+            raise FileNotFoundError(f"{source}: this adapter holds no adapter_model.safetensors")
+        base = json.loads(adapter.read_text())["base_model_name_or_path"]
+        if not Path(base).is_dir() and revision is None:
+            raise ValueError(f"{adapter}: its base {base!r} is neither a folder nor a hub id with a pinned revision")
+        return PeftModel.from_pretrained(load_model(base, revision), source).merge_and_unload()
     dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
-    return AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=dtype, use_safetensors=True)
+    return AutoModelForCausalLM.from_pretrained(
+        source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
+    )
 
 
 def make_lora_config(lora: LoraSpec | None) -> LoraConfig | None:

@@ -254,7 +254,7 @@ def keep_checkpoint(source: Path, target: Path, spec: Any, inputs: dict[str, str
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     if merge:
-        load_model(str(source)).save_pretrained(temporary)
+        load_model(str(source), spec.model.revision).save_pretrained(temporary)
         load_tokenizer(str(source)).save_pretrained(temporary)
     else:
         for path in {path for pattern in KEPT_FILES for path in source.glob(pattern)}:
