@@ -4,12 +4,20 @@ import copy
 import dataclasses
 import json
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
 
-from selectimprove.config import ConfigError, check_preset, check_space, load_experiment, merge_defaults
+from selectimprove.config import (
+    ConfigError,
+    check_environment,
+    check_preset,
+    check_space,
+    load_experiment,
+    merge_defaults,
+)
 from selectimprove.scores import RUN_COLUMNS
 from selectimprove.specs import (
     DataSpec,
@@ -355,6 +363,19 @@ def test_model_folder_that_offers_a_pickle_is_refused(name, tmp_path) -> None:
         (tmp_path / file).touch()
     with pytest.raises(ConfigError, match=rf"^model\.source: {tmp_path} offers {name}, a pickle"):
         load({"model.source": str(tmp_path)})
+
+
+def test_environment_must_have_every_pinned_package(tmp_path) -> None:
+    """The version is that of what is installed, less the name of a build."""
+    file = tmp_path / "environment.yaml"
+    for pin in (f"pytest=={pytest.__version__}", f"torch=={metadata.version('torch').partition('+')[0]}"):
+        file.write_text(yaml.safe_dump({"dependencies": ["pip", {"pip": [pin]}]}))
+        check_environment(file)
+    for pin, found in (("pytest==0.1", pytest.__version__), ("not-to-be-found==2.0", "none")):
+        file.write_text(yaml.safe_dump({"dependencies": ["pip", {"pip": [pin]}]}))
+        name, _, version = pin.partition("==")
+        with pytest.raises(ConfigError, match=f"^{name}: found {found}, must be version {version}; .* `make env`"):
+            check_environment(file)
 
 
 def test_preset_must_be_known_and_its_file_in_use() -> None:

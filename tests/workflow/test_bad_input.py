@@ -124,6 +124,17 @@ def test_results_folder_that_cannot_be_written(tmp_path):
     assert "results/tiny: cannot write here" in process.stdout
 
 
+def test_package_of_another_version_is_named(checkout, tmp_path):
+    (tmp_path / "torch-2.12.0.dist-info").mkdir()
+    (tmp_path / "torch-2.12.0.dist-info/METADATA").write_text("Name: torch\nVersion: 2.12.0\n")
+    process = run_snakemake(checkout, PYTHONPATH=str(tmp_path))
+    assert process.returncode != 0
+    assert re.search(r"^torch: found 2\.12\.0, must be version \S+; complete the environment", process.stdout, re.M)
+    assert "Traceback" not in process.stdout
+    conda = run_snakemake(checkout, "--dry-run", "--sdm", "conda", PYTHONPATH=str(tmp_path))
+    assert "torch: found" not in conda.stdout  # where conda makes the environment of the jobs, this one is not used
+
+
 def test_parsing_imports_no_torch(checkout, tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")
     process = run_snakemake(checkout, "--dry-run", PYTHONPATH=str(tmp_path))

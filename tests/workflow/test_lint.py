@@ -1,14 +1,19 @@
-"""The checks that keep the code in one style, and the pins in one place."""
+"""The checks that keep the code in one style, the pins in agreement, and what is installed as it was pinned."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 from checkout import ROOT, run_snakemake
+
+from selectimprove.provenance import digest_file
 
 
 @pytest.mark.parametrize(
@@ -47,9 +52,41 @@ def test_conda_pins_equal_those_of_the_package():
     assert sorted(pip) == sorted(project["dependencies"])
 
 
-def test_constraints_agree_with_the_pins():
+def test_requirements_have_the_pins_of_the_package_and_hashes():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pins = [*project["dependencies"], *project["optional-dependencies"]["test"]]
-    lines = (ROOT / "envs" / "constraints.txt").read_text().splitlines()
-    constrained = {line.lower() for line in lines if not line.startswith("#")}
-    assert {pin.lower() for pin in pins} <= constrained
+    text = (ROOT / "envs" / "requirements.txt").read_text()
+    entries = re.findall(r"^([\w.-]+==\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", text, re.MULTILINE)
+    assert len(entries) == len(re.findall(r"^[^ #\n]", text, re.MULTILINE))
+    assert {*project["dependencies"], *project["optional-dependencies"]["test"]} < {pin for pin, _ in entries}
+
+
+def make_wheel(folder):
+    """Write the wheel of a package `small` that holds one module."""
+    record = "small-1.dist-info"
+    with zipfile.ZipFile(folder / "small-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("small.py", "")
+        wheel.writestr(f"{record}/METADATA", "Metadata-Version: 2.1\nName: small\nVersion: 1\n")
+        wheel.writestr(f"{record}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{record}/RECORD", f"small.py,,\n{record}/METADATA,,\n{record}/WHEEL,,\n{record}/RECORD,,\n")
+        return Path(wheel.filename)
+
+
+def test_package_whose_hash_is_not_the_pinned_one_is_not_installed(tmp_path):
+    """By `make env` with one requirement, a wheel that is at hand."""
+    wheel = make_wheel(tmp_path)
+    (tmp_path / "envs").mkdir()
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+
+    def install(digest):
+        (tmp_path / "envs/requirements.txt").write_text(f"small==1 --hash=sha256:{digest}\n")
+        offline = {"PATH": os.environ["PATH"], "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+        command = ["make", "env", f"PYTHON={sys.executable}"]
+        process = subprocess.run(command, cwd=tmp_path, env=offline, capture_output=True, text=True, check=False)
+        return process.stderr, list((tmp_path / ".venv").rglob("small.py"))
+
+    errors, installed = install("0" * 64)
+    assert "DO NOT MATCH THE HASHES" in errors
+    assert not installed
+    errors, installed = install(digest_file(wheel))
+    assert installed, errors

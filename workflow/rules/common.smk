@@ -6,12 +6,20 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 SOURCE = Path(workflow.basedir) / "workflow" / "src"
 sys.path.insert(0, str(SOURCE))
 
 from selectimprove import specs
-from selectimprove.config import ConfigError, check_preset, check_space, load_experiment, read_caption
+from selectimprove.config import (
+    ConfigError,
+    check_environment,
+    check_preset,
+    check_space,
+    load_experiment,
+    read_caption,
+)
 
 WORKFLOW = "workflow"
 SCRIPTS = f"{WORKFLOW}/scripts"
@@ -19,6 +27,8 @@ MODULES = f"{WORKFLOW}/src/selectimprove"
 ENVIRONMENT = "../../envs/selectimprove.yaml"
 
 try:
+    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+        check_environment(Path(workflow.basedir) / "envs" / "selectimprove.yaml")
     schema = yaml.safe_load((Path(workflow.basedir) / WORKFLOW / "schemas" / "config.schema.yaml").read_text())
     experiment = load_experiment(config, schema)
     check_preset(experiment.preset, Path(WORKFLOW) / "presets", workflow.overwrite_configfiles)

@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import difflib
 import fnmatch
+import importlib.metadata
 import math
 import os
 import re
@@ -135,6 +136,22 @@ def check_space(results: Path, needed_gb: float) -> None:
     free_gb = shutil.disk_usage(place).free / 1e9
     if free_gb < needed_gb:
         raise ConfigError(f"{results}: {free_gb:.2f} GB are free, but disk_gb says that the preset needs {needed_gb}")
+
+
+def check_environment(conda_file: Path) -> None:
+    """Raise ConfigError if a package that the conda file pins is missing here, or of another version."""
+    entries = yaml.safe_load(conda_file.read_text())["dependencies"]
+    [pins] = [entry["pip"] for entry in entries if isinstance(entry, dict)]
+    for name, pinned in (pin.split("==") for pin in pins):
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found = "none"
+        if found.partition("+")[0] != pinned:  # the CPU build of torch is 2.13.0+cpu
+            raise ConfigError(
+                f"{name}: found {found}, must be version {pinned}; complete the environment with `make env`, or with "
+                "pip install --require-hashes -r envs/requirements.txt"
+            )
 
 
 def merge_defaults(defaults: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
