@@ -64,4 +64,4 @@ onsuccess:
 
 
 onerror:
-    print_failures(log[0])
+    print_failures(log[0], RESULTS)

@@ -10,7 +10,7 @@ from generators import run_chain
 
 from selectimprove.data import make_rows, read_rows, write_dataset
 from selectimprove.problems import sample_problems
-from selectimprove.provenance import RECORD, digest_file
+from selectimprove.provenance import RECORD, digest_file, digest_inputs
 from selectimprove.specs import SPLITS, DatasetSpec, DataSpec, FieldSpec, build_spec, dump_spec, parse_spec
 from selectimprove.texts import TEXT_FORMS
 
@@ -150,12 +150,14 @@ def test_too_large_a_data_set_is_refused_before_anything_is_written(tmp_path) ->
     assert not list(tmp_path.glob("*.jsonl"))
 
 
-@pytest.mark.parametrize("line", ["", '{"id": "x"', "[]", '"row"', '{"kind": "evaluation"}', '{"parts": [1]}'])
+@pytest.mark.parametrize(
+    "line", ["", '{"id": "x"', "[]", "\udcff", '"row"', '{"kind": "evaluation"}', '{"parts": [1]}']
+)
 def test_damaged_rows_are_named_by_file_and_line(line, tmp_path) -> None:
     write_dataset(make_spec(), tmp_path)
     file = tmp_path / "test.jsonl"
     good = file.read_text().splitlines()[:2]
-    file.write_text("\n".join([*good, line, *good]) + "\n")
+    file.write_text("\n".join([*good, line, *good]) + "\n", errors="surrogateescape")
     with pytest.raises(ValueError, match=r"test\.jsonl, line 3: this is not a row of a data set"):
         read_rows(file)
 
@@ -166,3 +168,15 @@ def test_damaged_field_is_named(content, tmp_path) -> None:
     (tmp_path / "field.json").write_text(content)
     with pytest.raises(ValueError, match=r"field\.json: this does not describe a field"):
         read_rows(tmp_path / "test.jsonl")
+
+
+def test_row_changed_after_it_was_made_is_found(tmp_path) -> None:
+    write_dataset(make_spec(), tmp_path)
+    file = tmp_path / "test.jsonl"
+    assert digest_inputs(file, tmp_path / "field.json") == {
+        str(path): digest_file(path) for path in (file, tmp_path / "field.json")
+    }
+    file.write_text(file.read_text().replace("inversion", "evaluation", 1))
+    assert read_rows(file)
+    with pytest.raises(ValueError, match=f"{file} is damaged: it is not the file that provenance.json was written for"):
+        digest_inputs(file)

@@ -166,7 +166,7 @@ def test_bad_score_file_is_named(scores, tmp_path):
     with pytest.raises(FileNotFoundError, match="lost.parquet: there is no such"):
         render_figure(spec, [*files, tmp_path / "lost.parquet"], metrics, *outputs)
     files[0].write_bytes(files[0].read_bytes()[:-20])
-    with pytest.raises(ValueError, match=f"{files[0].name}: this score table cannot be read"):
+    with pytest.raises(ValueError, match=f"{files[0].name}: this score table is damaged"):
         render_figure(spec, files, metrics, *outputs)
     scores.drop(columns="kind").to_parquet(files[0])
     with pytest.raises(ValueError, match=f"{files[0].name}: this score table has no column 'kind'"):

@@ -1,8 +1,10 @@
 """Score tables as files: the same bytes each time, with a record, and damage found."""
 
 import json
+import random
 
 import pytest
+from broken_disk import file_size_limit
 from synthetic_scores import make_scores, write_run_scores
 
 from selectimprove.provenance import digest_file, make_record
@@ -39,7 +41,41 @@ def test_changed_row_is_found(tables):
     tables[0].write_bytes(content[:place] + b"C" + content[place + 1 :])
     with pytest.raises(ValueError, match=f"{tables[0]}: this score table is damaged"):
         read_record(tables[0])
-    assert read_scores(tables[:1])["checkpoint"].iloc[0] == "Checkpoints/F/0"
+    with pytest.raises(ValueError, match=f"{tables[0]}: this score table is damaged"):
+        read_scores(tables[:1])
+
+
+def test_damage_anywhere_is_refused_or_changes_no_value(tables):
+    """Pages have checksums. The footer behind them has none: there, what can be read at least has every column."""
+    content = tables[0].read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    expected = read_scores(tables[:1])
+    stream = random.Random(0)
+    refused = dict.fromkeys(("page", "footer", "cut"), 0)
+    for kind in list(refused) * 100:
+        place = stream.randrange(4, footer) if kind == "page" else stream.randrange(footer, len(content))
+        changed = content[place] ^ 1 << stream.randrange(8)
+        tables[0].write_bytes(content[:place] + (b"" if kind == "cut" else bytes([changed]) + content[place + 1 :]))
+        try:
+            found = read_scores(tables[:1])
+        except ValueError as error:
+            assert str(error).startswith(f"{tables[0]}: this score table ")
+            refused[kind] += 1
+        else:
+            assert list(found) == list(expected)
+            assert kind == "footer" or found.equals(expected)
+    assert refused["cut"] == 100
+    assert refused["page"] > 80
+    assert refused["footer"] > 20, refused
+
+
+def test_table_that_does_not_fit_leaves_the_one_before(tables):
+    before = tables[0].read_bytes()
+    scores = read_scores(tables)
+    with file_size_limit(1000), pytest.raises(OSError, match="File too large"):
+        write_scores(scores, tables[0], {})
+    assert tables[0].read_bytes() == before
+    assert sorted(tables[0].parent.iterdir()) == sorted(tables)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"other", json.dumps(list(COLUMNS)).encode()])

@@ -301,7 +301,8 @@ def test_damaged_checkpoint_is_told(results, capsys, name):
     checkpoint = results / "rl/FB_rl/seed0/checkpoints/step10"
     (checkpoint / name).write_bytes((checkpoint / name).read_bytes()[:-1])
     message = refuse(capsys, results, "--checkpoint", checkpoint, "--index", 0)
-    assert message == f"{checkpoint} is damaged: its files are not those that provenance.json was written for"
+    damaged = "is damaged: its files are not those that provenance.json was written for; remove it and run again"
+    assert message == f"{checkpoint} {damaged}"
     (checkpoint / name).unlink()
     assert refuse(capsys, results, "--checkpoint", checkpoint, "--index", 0) == message
 

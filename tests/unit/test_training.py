@@ -8,6 +8,8 @@ import signal
 import pandas as pd
 import pytest
 import torch
+from broken_disk import file_size_limit
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tiny_models import (
     LORA,
@@ -202,6 +204,33 @@ def test_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, base, sf
     with pytest.raises(RuntimeError, match="checkpoint-6: this checkpoint is damaged"):
         training.keep_checkpoint(checkpoints[2], tmp_path / "kept", None, {})
     assert weights_equal(whole, run_sft(tmp_path / "damaged", base, sft_data, epochs=2))
+
+
+class FullDisk(TrainerCallback):
+    """Lets no file grow beyond `size` bytes from step 3 on."""
+
+    def __init__(self, size):
+        self.limit = file_size_limit(size)
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step == 2:
+            self.limit.__enter__()
+
+
+@pytest.mark.parametrize("size", [5_000, 40_000], ids=["weights", "optimizer state"])
+def test_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path, base, sft_data, monkeypatch, size):
+    """Of 27 kB of weights and 70 kB of optimizer state, one or the other does not fit."""
+    whole = run_sft(tmp_path / "whole", base, sft_data, epochs=2)
+    full, plain = FullDisk(size), training.run_trainer
+    with monkeypatch.context() as patch:
+        patch.setattr(sft, "run_trainer", lambda trainer: (trainer.add_callback(full), plain(trainer)))
+        with pytest.raises((OSError, RuntimeError, SafetensorError)):
+            run_sft(tmp_path / "full", base, sft_data, epochs=2)
+        full.limit.__exit__(None, None, None)
+    [last] = (tmp_path / "full" / "resume").glob("*/checkpoint-*")
+    assert last.name == "checkpoint-2"
+    assert training.is_whole(last)
+    assert weights_equal(whole, run_sft(tmp_path / "full", base, sft_data, epochs=2))
 
 
 def test_training_state_that_holds_other_objects_is_not_unpickled(tmp_path, base, sft_data, monkeypatch):

@@ -20,17 +20,23 @@ def copy_workflow(folder: Path) -> Path:
     return folder
 
 
-def run_snakemake(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run Snakemake in `folder` on two cores and return the finished process, output and errors together."""
-    return subprocess.run(
+def start_snakemake(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen:
+    """Start Snakemake in `folder` on two cores; its output and errors come together on the process's stdout."""
+    return subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
         cwd=folder,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
+
+
+def run_snakemake(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run Snakemake as `start_snakemake` does and return the finished process."""
+    process = start_snakemake(folder, *arguments, **environment)
+    output, _ = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
 
 
 def list_planned_rules(folder: Path, *arguments: str) -> dict[str, int]:

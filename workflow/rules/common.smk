@@ -20,6 +20,7 @@ from selectimprove.config import (
     load_experiment,
     read_caption,
 )
+from selectimprove.failures import print_failures
 
 WORKFLOW = "workflow"
 SCRIPTS = f"{WORKFLOW}/scripts"
@@ -127,14 +128,6 @@ def list_results():
     claims = [f"{RESULTS}/claims.csv"] if experiment.claims else []
     drawn = list_drawn(experiment.figures, experiment.tables)
     return [*drawn, f"{RESULTS}/scores.parquet", *claims, f"{RESULTS}/report.html"]
-
-
-def print_failures(snakemake_log):
-    """Print the last line that each failed job logged: the sentence that says what was wrong."""
-    failed = re.findall(r"^ +log: (\S+) \(check log file", Path(snakemake_log).read_text(), re.MULTILINE)
-    for file in dict.fromkeys(failed):
-        lines = Path(file).read_text().splitlines() if Path(file).is_file() else []
-        print(f"{file}: {lines[-1] if lines else 'nothing was logged'}", file=sys.stderr)
 
 
 def list_sidecars(figures, tables):

@@ -94,7 +94,7 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     """
     _, fixed = read_field(Path(file).parent)
     rows = []
-    with Path(file).open() as lines:
+    with Path(file).open("rb") as lines:  # so that bytes that are no text are found line by line, too
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)

@@ -234,8 +234,8 @@ def train(
     spec: RLSpec, start: Path, train_file: Path, checkpoint_folders: list[Path], metrics_file: Path, resume_root: Path
 ) -> None:
     """Train from the checkpoint `start`; write the step metrics and a checkpoint for each of spec.checkpoint_steps."""
-    rows = read_rows(train_file)
     inputs = digest_inputs(start, train_file, train_file.with_name(FIELD_FILE))
+    rows = read_rows(train_file)
     resume_folder = find_resume_folder(resume_root, spec, inputs)
     trainer = make_trainer(spec, start, rows, resume_folder)
     run_trainer(trainer)

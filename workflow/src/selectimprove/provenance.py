@@ -7,8 +7,10 @@ scores.write_scores); a figure's or table's is its sidecar (see rendering.py).
 import hashlib
 import importlib.metadata
 import json
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +39,19 @@ def digest_checkpoint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def check_digest(checkpoint: Path) -> str:
-    """Return the digest of a checkpoint's files.
+def check_digest(path: Path) -> str:
+    """Return the digest of a checkpoint's files, or of a file of a data set.
 
-    Raises ValueError if it has a record and its files are no longer those that the record was written for.
+    Raises ValueError if there is a record and these are no longer the files that it was written for.
     """
-    digest = digest_checkpoint(checkpoint)
-    record = Path(checkpoint) / RECORD
-    if record.is_file() and json.loads(record.read_text()).get("digest") != digest:
-        raise ValueError(f"{checkpoint} is damaged: its files are not those that {RECORD} was written for")
+    digest, is_folder = digest_path(path), Path(path).is_dir()
+    record = Path(path) / RECORD if is_folder else Path(path).with_name(RECORD)
+    if record.is_file():
+        content = json.loads(record.read_text())
+        recorded = content.get("digest") if is_folder else content.get("files", {}).get(Path(path).name, digest)
+        if recorded != digest:
+            what = "its files are not those" if is_folder else "it is not the file"
+            raise ValueError(f"{path} is damaged: {what} that {RECORD} was written for; remove it and run again")
     return digest
 
 
@@ -57,9 +63,9 @@ def digest_path(path: Path) -> str:
 def digest_inputs(*paths: Path) -> dict[str, str]:
     """Return the digest of each input, a file or a checkpoint folder, by path.
 
-    Raises ValueError on a checkpoint that was changed after it was made.
+    Raises ValueError on a checkpoint or a file of a data set that was changed after it was made.
     """
-    return {str(path): check_digest(path) if Path(path).is_dir() else digest_file(path) for path in paths}
+    return {str(path): check_digest(path) for path in paths}
 
 
 def make_record(spec: Any, inputs: dict[str, str]) -> dict[str, Any]:
@@ -91,13 +97,36 @@ def find_versions() -> dict[str, str]:
     return {library: importlib.metadata.version(library) for library in LIBRARIES}
 
 
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def put_in_place(path: Path) -> Iterator[Path]:
+    """Give the body a temporary name to write a file or folder to, and rename it to `path`: whole, or as it was before.
+
+    If the body fails, what it wrote is removed: on a full disk, that makes room for the message.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    remove(temporary)
+    try:
+        yield temporary
+        if temporary.is_dir():
+            remove(path)
+        temporary.replace(path)
+    finally:
+        remove(temporary)
+
+
 def write_whole(file: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` write to a temporary name and rename it into place: `file` is whole or not there."""
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.tmp")
-    write(temporary)
-    temporary.replace(file)
+    with put_in_place(Path(file)) as temporary:
+        write(temporary)
 
 
 def write_json(file: Path, content: Any) -> None:

@@ -15,6 +15,9 @@ from selectimprove.provenance import digest_inputs, make_record, write_whole
 
 RECORD_KEY = b"selectimprove"
 
+# What pyarrow raises on a file that is not whole Parquet; the last three from its reading of pandas' metadata.
+DAMAGE = (OSError, ValueError, pyarrow.ArrowException, LookupError, TypeError, AttributeError)
+
 COLUMNS = {
     "run": "the run that was evaluated, an SFT or an RL run",
     "sft_run": "the SFT run at its root (F, B, FB)",
@@ -77,8 +80,8 @@ def read_record(file: Path) -> dict[str, Any]:
             for _ in table.iter_batches():
                 pass
             return json.loads((table.schema_arrow.metadata or {}).get(RECORD_KEY, "{}"))
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise ValueError(f"{file}: this score table is damaged") from error
+    except DAMAGE as error:
+        raise ValueError(f"{file}: this score table is damaged; remove it and run again") from error
 
 
 def join_scores(tables: list[Path], file: Path) -> None:
@@ -103,8 +106,9 @@ def _read_table(file: Path, columns: list[str]) -> pd.DataFrame:
     try:
         present = pyarrow.parquet.read_schema(file).names
         missing = [column for column in COLUMNS if column not in present]
-        if missing:
-            raise ValueError(f"{file}: this score table has no column {missing[0]!r}")
-        return pd.read_parquet(file, columns=columns)
-    except (OSError, pyarrow.ArrowException) as error:  # either, on a file that is not whole Parquet
-        raise ValueError(f"{file}: this score table cannot be read as Parquet") from error
+        if not missing:
+            table = pyarrow.parquet.read_table(file, columns=columns, page_checksum_verification=True).to_pandas()
+            return table[columns]  # a column that was renamed in the footer, which has no checksum, is left out above
+    except DAMAGE as error:
+        raise ValueError(f"{file}: this score table is damaged; remove it and run again") from error
+    raise ValueError(f"{file}: this score table has no column {missing[0]!r}")

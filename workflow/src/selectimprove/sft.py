@@ -55,9 +55,9 @@ def train(
     seed = seed_training("sft", spec.run, spec.seed)
     tokenizer = load_tokenizer(base, spec.model.revision)
     files = {split: Path(data_folder) / f"{split}.jsonl" for split in ("train", "validation")}
-    rows = {split: read_rows(file) for split, file in files.items()}
     base_folder = [Path(base)] if Path(base).is_dir() else []
     inputs = digest_inputs(*files.values(), Path(data_folder) / FIELD_FILE, *base_folder)
+    rows = {split: read_rows(file) for split, file in files.items()}
     resume_folder = find_resume_folder(resume_root, spec, inputs)
     trainer = SFTTrainer(
         model=load_model(base, spec.model.revision),

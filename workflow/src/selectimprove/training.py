@@ -32,6 +32,7 @@ from selectimprove.provenance import (
     digest_checkpoint,
     digest_file,
     make_record,
+    put_in_place,
     write_json,
     write_whole,
 )
@@ -247,21 +248,17 @@ def keep_checkpoint(source: Path, target: Path, spec: Any, inputs: dict[str, str
 
     Raises RuntimeError if the trainer checkpoint is damaged.
     """
-    source, target = Path(source), Path(target)
     if not is_whole(source):
         raise RuntimeError(f"{source}: this checkpoint is damaged; run again, training goes on from the one before it")
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    if merge:
-        load_model(str(source), spec.model.revision).save_pretrained(temporary)
-        load_tokenizer(str(source)).save_pretrained(temporary)
-    else:
-        for path in {path for pattern in KEPT_FILES for path in source.glob(pattern)}:
-            shutil.copy2(path, temporary / path.name)
-    write_json(temporary / RECORD, {**make_record(spec, inputs), "digest": digest_checkpoint(temporary)})
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.replace(target)
+    with put_in_place(target) as temporary:
+        temporary.mkdir()
+        if merge:
+            load_model(str(source), spec.model.revision).save_pretrained(temporary)
+            load_tokenizer(str(source)).save_pretrained(temporary)
+        else:
+            for path in {path for pattern in KEPT_FILES for path in source.glob(pattern)}:
+                shutil.copy2(path, temporary / path.name)
+        write_json(temporary / RECORD, {**make_record(spec, inputs), "digest": digest_checkpoint(temporary)})
 
 
 def remove_resume_folder(root: Path) -> None:
