@@ -52,6 +52,7 @@ rule data:
 rule list_runs:
     log:
         f"{RESULTS}/logs/list_runs.txt",
+    localrule: True
     run:
         from selectimprove.runs import print_runs  # here, since it imports pandas
 

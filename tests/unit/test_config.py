@@ -526,6 +526,7 @@ def test_figure_digest_follows_what_is_upstream(changes, experiment) -> None:
         {"pretrain.threads": 1},
         {"fields.gf13": {"order": 13, "pretrain": {"updates": 2001}}},
         {"disk_gb": 2},
+        {"resources.rl.gpu": 1},
         {"tables.table1.runs": ["FB_rl_6_9"]},
     ],
     ids=lambda changes: next(iter(changes)),

@@ -50,6 +50,10 @@ BAD_INPUTS = {
         {"model": {"source": "./workflow"}},
         "model.source: ./workflow must be a folder with config.json and *.safetensors weights",
     ),
+    "GPUs by another name": (
+        {"resources": {"rl": {"gpus": 1}}},
+        "resources.rl: unknown key 'gpus' (did you mean 'gpu'?)",
+    ),
     "no space": ({"disk_gb": 1e9}, "GB are free, but disk_gb says that the preset needs 1000000000.0"),
 }
 

@@ -57,6 +57,17 @@ wildcard_constraints:
     table=r"\w+",
 
 
+def grow(amount):
+    """Return a resource that grows with the attempts of a job."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def find_resources(rule_name):
+    """Return what a rule that trains or samples asks for in this preset."""
+    asked = config["resources"][rule_name]
+    return {"mem_mb": grow(asked["mem_mb"]), "runtime": grow(asked["runtime"]), "gpu": asked["gpu"]}
+
+
 def find_checkpoints_folder(run, seed):
     return f"{RESULTS}/{experiment.find_checkpoints_folder(run, seed)}"
 

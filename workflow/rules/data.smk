@@ -18,8 +18,8 @@ rule dataset:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=grow(500),
+        runtime=grow(10),
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_data_spec(wildcards.dataset, int(wildcards.seed))),
         folder=lambda wildcards, output: str(Path(output.train).parent),

@@ -15,8 +15,7 @@ rule evaluate:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        **find_resources("evaluate"),
     params:
         spec=lambda wildcards: specs.dump_spec(
             experiment.make_evaluation_spec(wildcards.run, wildcards.suite, int(wildcards.seed))
@@ -41,7 +40,7 @@ rule scores:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=grow(2000),
+        runtime=grow(10),
     shell:
         "python {input.script} --tables {input.tables:q} --output {output:q} > {log:q} 2>&1"

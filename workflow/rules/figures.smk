@@ -22,8 +22,8 @@ rule figure:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grow(2000),
+        runtime=grow(10),
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.figure)),
         caption=lambda wildcards, input: read_caption(input.module),
@@ -51,8 +51,8 @@ rule table:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grow(2000),
+        runtime=grow(10),
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.table)),
         caption=lambda wildcards, input: read_caption(input.module),
@@ -79,8 +79,8 @@ rule claims:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grow(1000),
+        runtime=grow(10),
     params:
         spec=specs.dump_spec(experiment.make_claims_spec()),
     shell:

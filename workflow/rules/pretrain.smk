@@ -13,8 +13,7 @@ rule pretrain:
         ENVIRONMENT
     threads: lambda wildcards: experiment.pretrain_values[wildcards.field]["threads"]
     resources:
-        mem_mb=3000,
-        runtime=60,
+        **find_resources("pretrain"),
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_pretrain_spec(wildcards.field, int(wildcards.seed))),
         resume=f"{RESULTS}/resume/pretrain/{{field}}/seed{{seed}}",

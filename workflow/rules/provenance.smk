@@ -4,6 +4,7 @@
 rule verify:  # has no inputs: it looks at what is there, and makes nothing again
     log:
         f"{RESULTS}/logs/verify.txt",
+    localrule: True
     run:
         from selectimprove.tracing import verify  # here, since it imports pandas
 
@@ -26,8 +27,8 @@ rule crate:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grow(1000),
+        runtime=grow(10),
     params:
         results=lambda wildcards, output: str(Path(output.metadata).parent),
         config=lambda wildcards: json.dumps(config),  # a function, since names of grids have braces

@@ -23,8 +23,8 @@ rule report:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=grow(2000),
+        runtime=grow(10),
     params:
         spec=specs.dump_spec(experiment.make_report_spec()),
     shell:

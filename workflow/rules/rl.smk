@@ -16,8 +16,7 @@ rule rl:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        **find_resources("rl"),
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_rl_spec(wildcards.rl_run, int(wildcards.seed))),
         start=find_start_checkpoint,

@@ -16,8 +16,7 @@ rule sft:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        **find_resources("sft"),
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_sft_spec(wildcards.sft_run, int(wildcards.seed))),
         base=lambda wildcards, input: input.base or experiment.model.source,
