@@ -1,6 +1,5 @@
 """The profile for Slurm on a real Slurm of one node: the smoke preset, and what befalls jobs on a cluster."""
 
-import json
 import os
 import re
 import shutil
@@ -8,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from checkout import SMOKE, copy_workflow
+from checkout import ROOT, SMOKE, copy_workflow, run_snakemake
 from slurm_cluster import PROGRAMS, find_program, start_cluster
 
 PROFILE = ["--workflow-profile", "workflow/profiles/slurm"]
@@ -19,13 +19,12 @@ PROFILE = ["--workflow-profile", "workflow/profiles/slurm"]
 FASTER = ["--cores", "2", "--latency-wait", "10", "--slurm-init-seconds-before-status-checks", "1"]
 MISSING = [program for program in PROGRAMS if find_program(program) is None]
 
-pytestmark = pytest.mark.skipif(
-    bool(MISSING) and "CI" not in os.environ, reason=f"programs of Slurm are not installed: {', '.join(MISSING)}"
-)
-
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
+    if MISSING:
+        complain = pytest.fail if "CI" in os.environ else pytest.skip
+        complain(f"programs of Slurm are not installed: {', '.join(MISSING)}")
     with start_cluster(tmp_path_factory.mktemp("slurm"), cpus=3) as cluster:
         yield cluster
 
@@ -35,56 +34,80 @@ class Run:
 
     def __init__(self, cluster, folder, *arguments):
         self.log = folder / "snakemake.log"
-        self.log_start = self.log.stat().st_size if self.log.exists() else 0
-        command = [sys.executable, "-m", "snakemake", *PROFILE, *FASTER, *arguments]
         environment = {**os.environ, **cluster.environment}
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-        with self.log.open("ab") as log:
+        with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                [sys.executable, "-m", "snakemake", *PROFILE, *FASTER, *arguments],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # A shell that runs the tests in the background has them ignore Ctrl-C, and their children with them.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
-    def read_log(self) -> str:
-        return self.log.read_text()[self.log_start :]
-
     def finish(self, seconds: float) -> int:
-        """Wait for the end and return the exit status; the executor's failures are often to wait forever."""
+        """Wait for the end and return the exit status. When the executor has a fault, it tends to wait forever."""
         try:
             return self.process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            pytest.fail(f"not done after {seconds} s:\n{self.read_log()[-5000:]}")
+            pytest.fail(f"not done after {seconds} s:\n{self.log.read_text()[-5000:]}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
 
 
 def list_jobs(cluster, folder):
-    return [job for job in cluster.list_jobs() if job.get("WorkDir") == str(folder)]
+    """Return the jobs of a run in `folder`, in the order of their submission, with the rule or group of each."""
+    jobs = [job for job in cluster.list_jobs() if job.get("WorkDir") == str(folder)]
+    for job in jobs:
+        job["rule"] = job["Comment"].removeprefix("rule_").split("_wildcards_")[0]
+    return sorted(jobs, key=lambda job: int(job["JobId"]))
+
+
+def test_every_rule_asks_for_more_at_its_second_attempt(tmp_path):
+    def list_resources(attempt):
+        planned = run_snakemake(folder, "--dry-run", "--configfile", SMOKE, "--attempt", attempt).stdout
+        jobs = re.split(r"^rule (\w+):$", planned, flags=re.MULTILINE)
+        return {
+            rule: [int(re.search(rf"resources: .*\b{name}=(\d+)", job)[1]) for name in ("mem_mb", "runtime")]
+            for rule, job in zip(jobs[1::2], jobs[2::2], strict=True)
+            if rule != "all"
+        }
+
+    folder = copy_workflow(tmp_path)
+    first = list_resources("1")
+    assert len(first) == 10
+    assert list_resources("2") == {rule: [2 * memory, 2 * time] for rule, (memory, time) in first.items()}
 
 
 def test_jobs_that_are_lost_run_again_with_more_memory_and_time(cluster, tmp_path):
     """One job fails, one is cancelled, one outgrows its memory, and meanwhile Slurm's controller is away."""
-    shutil.copytree(copy_workflow(tmp_path / "copy") / "workflow/profiles", tmp_path / "workflow/profiles")
+    shutil.copytree(ROOT / "workflow/profiles", tmp_path / "workflow/profiles")
     shutil.copy(Path(__file__).with_name("mishaps.smk"), tmp_path / "Snakefile")
-    run = Run(cluster, tmp_path, "--default-resources", "slurm_account=physics", "runtime=5*attempt")
-    job_file = tmp_path / "running_job"
-    cluster.wait_until(lambda: job_file.exists() and job_file.read_text().strip(), "the job does not start")
-    cluster.wait_until(
-        lambda: [job["JobState"] for job in list_jobs(cluster, tmp_path)].count("FAILED") == 2, "two jobs do not fail"
-    )
-    cluster.stop("slurmctld")
-    time.sleep(10)
-    cluster.start("slurmctld", "-D", "-i")
-    cluster.wait_until(lambda: cluster.run("squeue", "-h", check=False), "the controller is not back")
-    cluster.run("scancel", job_file.read_text().strip())
-    assert run.finish(seconds=240) == 0, run.read_log()
+    running_job = tmp_path / "running_job"
+    with Run(cluster, tmp_path, "--default-resources", "slurm_account=physics", "runtime=5*attempt") as run:
+        cluster.wait_until(lambda: running_job.exists() and running_job.read_text().strip(), "no job to cancel")
+        states = lambda: [job["JobState"] for job in list_jobs(cluster, tmp_path)]  # noqa: E731
+        cluster.wait_until(lambda: states().count("FAILED") == 2, "two jobs do not fail")
+        cluster.stop("slurmctld")
+        time.sleep(10)
+        cluster.start("slurmctld", "-D", "-i")
+        cluster.wait_until(lambda: cluster.run("squeue", "-h", check=False), "the controller is not back")
+        cluster.run("scancel", running_job.read_text().strip())
+        assert run.finish(seconds=300) == 0, run.log.read_text()
     jobs = list_jobs(cluster, tmp_path)
     assert {job["Account"] for job in jobs} == {"physics"}
     killed = re.search(r"StepId=(\d+)\.0 exceeded memory limit", (cluster.folder / "slurmd.log").read_text())[1]
-    assert [job["Comment"] for job in jobs if job["JobId"] == killed] == ["rule_outgrows_its_memory"]
+    assert [job["rule"] for job in jobs if job["JobId"] == killed] == ["outgrows_its_memory"]
     attempts = {}
-    for job in sorted(jobs, key=lambda job: int(job["JobId"])):
-        asked = (job["JobState"], job["MinMemoryNode"], job["TimeLimit"])
-        attempts.setdefault(job["Comment"].removeprefix("rule_"), []).append(asked)
+    for job in jobs:
+        attempts.setdefault(job["rule"], []).append((job["JobState"], job["MinMemoryNode"], job["TimeLimit"]))
     assert attempts == {
         "fails": [("FAILED", "600M", "00:05:00"), ("COMPLETED", "1200M", "00:10:00")],
         "is_cancelled": [("CANCELLED", "600M", "00:05:00"), ("COMPLETED", "600M", "00:10:00")],
@@ -93,16 +116,26 @@ def test_jobs_that_are_lost_run_again_with_more_memory_and_time(cluster, tmp_pat
 
 
 def test_smoke_preset_goes_on_after_an_interrupt(cluster, tmp_path):
-    """With RL on the GPU partition: RL alone asks for a GPU here."""
+    """Figure 2 and all that it needs, where RL alone asks for a GPU; the data sets are one job."""
     folder = copy_workflow(tmp_path / "smoke")
-    (folder / "gpu.yaml").write_text(json.dumps({"resources": {"rl": {"gpu": 1}}}))
-    target = "results/smoke/figures/figure2.pdf"
-    run = Run(cluster, folder, target, "--configfile", SMOKE, "gpu.yaml")
-    rl_log = folder / "results/smoke/logs/rl"
-    cluster.wait_until(lambda: rl_log.exists() and list(rl_log.iterdir()), "RL does not start", seconds=400)
-    run.process.send_signal(signal.SIGINT)
-    assert run.finish(seconds=60) != 0
-    assert not (folder / target).exists()
-    run = Run(cluster, folder, target, "--configfile", SMOKE, "gpu.yaml")
-    assert run.finish(seconds=400) == 0, run.read_log()
-    assert (folder / target).read_bytes().startswith(b"%PDF")
+    (folder / "changes.yaml").write_text('{"resources": {"rl": {"gpu": 1}}, "pretrain": {"threads": 1}}')
+    figure, rl_logs = (folder / "results/smoke" / name for name in ("figures/figure2.pdf", "logs/rl"))
+    arguments = [str(figure.relative_to(folder)), "--configfile", SMOKE, "changes.yaml"]
+    with Run(cluster, folder, *arguments) as run:
+        cluster.wait_until(lambda: rl_logs.exists() and list(rl_logs.iterdir()), "RL does not start", seconds=500)
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish(seconds=90) != 0
+    assert "CANCELLED" in {job["JobState"] for job in list_jobs(cluster, folder)}
+    assert not cluster.run("squeue", "-h")
+    with Run(cluster, folder, *arguments) as run:
+        assert run.finish(seconds=500) == 0, run.log.read_text()
+    assert figure.read_bytes().startswith(b"%PDF")
+    done = [job for job in list_jobs(cluster, folder) if job["JobState"] == "COMPLETED"]
+    assert Counter((job["rule"], job["Partition"], job.get("TresPerJob"), job["TimeLimit"]) for job in done) == {
+        ("data_dataset", "cpu", None, "00:20:00"): 1,
+        ("pretrain", "cpu", None, "01:00:00"): 1,
+        ("sft", "cpu", None, "00:30:00"): 3,
+        ("rl", "gpu", "gres:gpu:1", "01:00:00"): 3,
+        ("evaluate", "cpu", None, "00:30:00"): 6,
+        ("results_figure", "cpu", None, "00:10:00"): 1,
+    }
