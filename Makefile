@@ -4,7 +4,7 @@
 # make fuzz         the configuration loader, the reader of completions and the verifier on 100,000 inputs each
 # make env          the virtual environment alone: every package at the version and with a hash of envs/requirements.txt
 # make lock         that list anew from pyproject.toml, with uv; the same for Python 3.11, 3.12 and 3.13 on Linux x86_64
-# make audit        what is known against the packages in that list, with pip-audit
+# make audit        what is known against the packages in that list, with pip-audit; fails, too, where that cannot be looked up
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
@@ -42,4 +42,4 @@ lock:
 	  -o envs/requirements.txt
 
 audit:
-	pip-audit --disable-pip --require-hashes -r envs/requirements.txt
+	pip-audit --strict --disable-pip --require-hashes -r envs/requirements.txt

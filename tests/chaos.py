@@ -5,7 +5,7 @@
 A round runs one chain of the smoke preset in an empty folder: data, pretraining, SFT, two RL runs in a row, their
 evaluation. Snakemake and all its jobs are killed (SIGKILL) at random moments, several times, and called again. In the
 end weights, data, score tables and step metrics must be, byte for byte, those of a run that nobody disturbed; and a
-training job that is called again must go on from the last checkpoint that it had sealed. Times are left out.
+training job that is called again must go on from the last checkpoint that it had sealed.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import pandas as pd
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parent / "workflow"))
@@ -33,7 +32,6 @@ TARGETS = [str(RESULTS / f"evaluation/{run}/seed0/steps_6_9.parquet") for run in
 CHANGES = {"sft": {"defaults": {"checkpoint_every": 1}}, "rl": {"defaults": {"updates": 6, "checkpoint_every": 1}}}
 CHANGES["pretrain"] = {"updates": 60, "checkpoint_every": 5}
 KEPT = ("*.safetensors", "*.jsonl", "*.parquet", "metrics.csv")
-TIMED = ["seconds"]  # columns of metrics
 CHECKPOINT = re.compile(r"going on from \S+/checkpoint-(\d+)")
 
 
@@ -54,16 +52,9 @@ def make_folder(folder: Path) -> Path:
 
 
 def digest_results(folder: Path) -> dict[str, str]:
-    """Return the digest of every file that must be the same, by path; of metrics without their times."""
-    digests = {}
-    for path in sorted(file for pattern in KEPT for file in (folder / RESULTS).rglob(pattern)):
-        if path.name == "metrics.csv":
-            table = pd.read_csv(path)
-            content = table.drop(columns=[name for name in TIMED if name in table]).to_csv()
-            digests[str(path.relative_to(folder))] = content
-        else:
-            digests[str(path.relative_to(folder))] = digest_file(path)
-    return digests
+    """Return the digest of every file that must be the same, by path."""
+    files = sorted(file for pattern in KEPT for file in (folder / RESULTS).rglob(pattern))
+    return {str(path.relative_to(folder)): digest_file(path) for path in files}
 
 
 def kill(process: subprocess.Popen) -> None:

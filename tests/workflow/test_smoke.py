@@ -69,11 +69,27 @@ def test_everything_is_made(checkout):
     assert not (results / "resume").exists() or not list((results / "resume").rglob("checkpoint-*"))
 
 
+def test_second_folder_gets_the_same_bytes(checkout, tmp_path):
+    """From data and pretraining to a table and a figure. Times lie apart, in logs and benchmarks."""
+    again = copy_workflow(tmp_path)
+    targets = ["results/smoke/tables/rl_ablation.md", "results/smoke/figures/rl_heatmap.pdf"]
+    process = run_snakemake(again, *targets, "--configfile", SMOKE)
+    assert process.returncode == 0, process.stdout
+    files = [path.relative_to(again) for path in again.joinpath("results/smoke").rglob("*") if path.is_file()]
+    timed = {path for path in files if path.parts[2] in ("logs", "benchmarks")}
+    same = [path for path in files if path not in timed]
+    assert [path for path in same if (again / path).read_bytes() != (checkout / path).read_bytes()] == []
+    kinds = (".jsonl", ".safetensors", ".parquet", ".csv", ".json", ".md", ".pdf", ".png")
+    assert {path.suffix for path in same} >= set(kinds)
+    assert {path.parts[2] for path in same} == {"data", "pretrain", "sft", "rl", "evaluation", "tables", "figures"}
+    assert len([path for path in timed if path.parts[2] == "benchmarks"]) == 11
+
+
 def test_metrics_have_one_row_a_step(checkout):
     metrics = pd.read_csv(checkout / "results/smoke/rl/FB_rl_6_9/seed0/metrics.csv")
     assert list(metrics["step"]) == [1, 2, 3]
     wanted = {"loss", "reward", "reward_evaluation", "reward_inversion", "kl", "entropy", "forward_share"}
-    wanted |= {"completion_tokens", "seconds", "tokens", *(f"reward_steps_{steps}" for steps in range(6, 10))}
+    wanted |= {"completion_tokens", "tokens", *(f"reward_steps_{steps}" for steps in range(6, 10))}
     assert wanted <= set(metrics)
 
 

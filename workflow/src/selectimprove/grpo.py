@@ -196,7 +196,6 @@ def list_metrics(rows: list[dict[str, Any]]) -> dict[str, str]:
         "frac_reward_zero_std": "groups_without_spread",
         "grad_norm": "gradient_norm",
         "learning_rate": "learning_rate",
-        "step_time": "seconds",
         "num_tokens": "tokens",
     }
 
