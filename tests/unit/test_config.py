@@ -24,6 +24,7 @@ from selectimprove.specs import (
     EvaluationSpec,
     FieldSpec,
     FigureSpec,
+    LoraSpec,
     PretrainSpec,
     ReportSpec,
     RLSpec,
@@ -80,6 +81,27 @@ def test_presets_load(preset) -> None:
     assert experiment.preset == ("tiny" if preset.stem in adding else preset.stem)
     for name in [*experiment.figures, *experiment.tables]:
         assert experiment.make_figure_spec(name).evaluations
+
+
+def test_paper_preset_is_the_paper() -> None:
+    config = merge_defaults(CONFIG, yaml.safe_load((PRESETS / "paper.yaml").read_text()))
+    experiment = load_experiment(config, SCHEMA)
+    assert experiment.model.source == "Qwen/Qwen2.5-1.5B-Instruct"
+    assert experiment.make_data_spec("sft_FB", 0).field == FieldSpec(11, "fixed")
+    lora = LoraSpec(rank=64, alpha=128, dropout=0.05)
+    for run in ("F", "B", "FB"):
+        spec = experiment.make_sft_spec(run, 0)
+        assert (spec.epochs, spec.batch_size, spec.learning_rate, spec.lora) == (20, 16, 2e-4, lora)
+        dataset = experiment.datasets[spec.dataset]
+        assert (dataset.steps, dataset.sizes["train"]) == ((2, 5), 2048)
+    for run in ALL_RL:
+        spec = experiment.make_rl_spec(run, 0)
+        assert (spec.prompts_per_step, spec.completions_per_prompt, spec.updates) == (32, 8, 500)
+        assert (spec.beta, spec.temperature, spec.learning_rate, spec.checkpoint_every) == (0.05, 0.7, 1e-5, 25)
+        dataset = experiment.datasets[spec.dataset]
+        assert dataset.sizes["train"] == 1024
+        assert dataset.steps == ((2, 5) if run.endswith("2_5") else (6, 9))
+        assert dataset.kinds == {"evaluation": 0.5, "inversion": 0.5}
 
 
 ALL_RL = [run for run in CONFIG["rl"] if run != "defaults"]
@@ -209,6 +231,31 @@ BAD = {
     ),
     "source that is neither": ({"model.source": "qwen"}, r"model\.source: found 'qwen', must be scratch, a folder"),
     "folder that is not there": ({"model.source": "/nowhere/model"}, r"model\.source: /nowhere/model must be a folder"),
+    "package without file": ({"model.source": "package:torch"}, r"model\.source: .* must be package:<package>/<file>"),
+    "package that is not installed": (
+        {"model.source": "package:no_such/a.gguf"},
+        r"model\.source: the package no_such is not installed: pip install .* no-such$",
+    ),
+    "file that a package lacks": (
+        {"model.source": "package:torch/a.gguf"},
+        r"model\.source: the package torch holds no a\.gguf; it holds none",
+    ),
+    "processes that do not divide a batch": (
+        {"execution.processes": 3},
+        r"sft\.F\.batch_size: found 64, must be a multiple of execution\.processes \(3\)",
+    ),
+    "micro-batches that do not divide a batch": (
+        {"execution.processes": 2, "execution.sft_micro_batches": 3},
+        r"sft\.F\.batch_size: found 64, .*processes \(2\) times execution\.sft_micro_batches \(3\)",
+    ),
+    "processes that do not divide the prompts": (
+        {"execution.processes": 4, "rl.defaults.prompts_per_step": 30},
+        r"rl\.F_rl_2_5\.prompts_per_step: found 30, must be a multiple of execution\.processes \(4\)",
+    ),
+    "processes that do not divide the micro-batches": (
+        {"execution.processes": 8},
+        r"rl\.F_rl_2_5\.micro_batches: found 4, must be a multiple of execution\.processes \(8\)",
+    ),
     "scratch in sentences": ({"model.text": "sentences"}, r"model\.text: found 'sentences'; .*only symbolic"),
     "odd head size": ({"model.architecture.heads": 3}, r"model\.architecture\.hidden_size: found 128, .*\(3\)"),
     # runs, suites and figures that name one another

@@ -14,7 +14,10 @@ BAD_INPUTS = {
         "datasets.sft_F.strategies: unknown key 'sideways'",
     ),
     "unknown kind": ({"datasets": {"rl_2_5": {"kinds": {"guess": 1}}}}, "datasets.rl_2_5.kinds: unknown key 'guess'"),
-    "unknown preset": ({"preset": "huge"}, "preset: 'huge' is not known; allowed are tiny, full, gf23, smoke, three"),
+    "unknown preset": (
+        {"preset": "huge"},
+        "preset: 'huge' is not known; allowed are tiny, full, gf23, paper, smoke, smollm2, three",
+    ),
     "preset without its file": ({"preset": "smoke"}, "preset: 'smoke' needs its file: --configfile"),
     "unknown run": ({"rl": {"F_rl_2_5": {"start": "G"}}}, "rl.F_rl_2_5.start: run 'G' is not declared"),
     "cycle": (

@@ -80,7 +80,8 @@ def test_package_whose_hash_is_not_the_pinned_one_is_not_installed(tmp_path):
         shutil.copy(ROOT / name, tmp_path / name)
 
     def install(digest):
-        (tmp_path / "envs/requirements.txt").write_text(f"small==1 --hash=sha256:{digest}\n")
+        for name, pins in {"requirements": f"small==1 --hash=sha256:{digest}\n", "smollm2": ""}.items():
+            (tmp_path / f"envs/{name}.txt").write_text(pins)
         offline = {"PATH": os.environ["PATH"], "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
         command = ["make", "env", f"PYTHON={sys.executable}"]
         process = subprocess.run(command, cwd=tmp_path, env=offline, capture_output=True, text=True, check=False)

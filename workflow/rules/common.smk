@@ -65,7 +65,19 @@ def grow(amount):
 def find_resources(rule_name):
     """Return what a rule that trains or samples asks for in this preset."""
     asked = config["resources"][rule_name]
-    return {"mem_mb": grow(asked["mem_mb"]), "runtime": grow(asked["runtime"]), "gpu": asked["gpu"]}
+    gpus = asked["gpu"] * (experiment.execution["processes"] if rule_name in ("sft", "rl") else 1)
+    return {"mem_mb": grow(asked["mem_mb"]), "runtime": grow(asked["runtime"]), "gpu": gpus}
+
+
+def launch(script, processes, micro_batches=1):
+    """Return what Python runs for a training job; of the plain script nothing else, so that nothing is made again."""
+    if micro_batches > 1:
+        script = f"{script} --micro-batches {micro_batches}"
+    if processes > 1:
+        # --multi_gpu means one process a device; where there are no GPUs they share the CPUs. Port 0: any free one.
+        options = f"--multi_gpu --num_machines 1 --num_processes {processes} --main_process_port 0"
+        script = f"-m accelerate.commands.launch {options} --mixed_precision no --dynamo_backend no {script}"
+    return script
 
 
 def find_checkpoints_folder(run, seed):
@@ -85,8 +97,8 @@ def list_scores(evaluations):
 
 
 def list_base_input(wildcards):
-    if experiment.pretrains:
-        return [f"{RESULTS}/pretrain/{experiment.find_field(wildcards.sft_run)}/seed{wildcards.seed}/checkpoint"]
+    if base := experiment.find_base(wildcards.sft_run, wildcards.seed):
+        return [f"{RESULTS}/{base}"]
     return [experiment.model.source] if Path(experiment.model.source).is_dir() else []
 
 

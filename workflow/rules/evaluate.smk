@@ -13,7 +13,7 @@ rule evaluate:
         f"{RESULTS}/benchmarks/evaluate/{{run}}_seed{{seed}}_{{suite}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: experiment.execution["threads"]
     resources:
         **find_resources("evaluate"),
     params:

@@ -14,14 +14,14 @@ rule rl:
         f"{RESULTS}/benchmarks/rl/{{rl_run}}_seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: experiment.execution["processes"] * experiment.execution["threads"]
     resources:
         **find_resources("rl"),
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_rl_spec(wildcards.rl_run, int(wildcards.seed))),
         start=find_start_checkpoint,
         resume=f"{RESULTS}/resume/rl/{{rl_run}}/seed{{seed}}",
-        script=f"{SCRIPTS}/rl.py",
+        script=launch(f"{SCRIPTS}/rl.py", experiment.execution["processes"]),
     shell:
         "python {params.script} --spec {params.spec:q} --start {params.start:q} --train {input.data[0]:q} "
         "--checkpoints {output.checkpoints:q} --metrics {output.metrics:q} --resume {params.resume:q} "

@@ -14,7 +14,7 @@ rule sft:
         f"{RESULTS}/benchmarks/sft/{{sft_run}}_seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: experiment.execution["processes"] * experiment.execution["threads"]
     resources:
         **find_resources("sft"),
     params:
@@ -22,7 +22,11 @@ rule sft:
         base=lambda wildcards, input: input.base or experiment.model.source,
         data=lambda wildcards, input: str(Path(input.data[0]).parent),
         resume=f"{RESULTS}/resume/sft/{{sft_run}}/seed{{seed}}",
-        script=f"{SCRIPTS}/sft.py",
+        script=launch(
+            f"{SCRIPTS}/sft.py",
+            experiment.execution["processes"],
+            micro_batches=experiment.execution["sft_micro_batches"],
+        ),
     shell:
         "python {params.script} --spec {params.spec:q} --base {params.base:q} --data {params.data:q} "
         "--checkpoints {output.checkpoints:q} --metrics {output.metrics:q} --resume {params.resume:q} "

@@ -14,6 +14,7 @@ def main() -> None:
     parser.add_argument("--checkpoints", required=True, type=Path, help="folder for step0, where RL starts")
     parser.add_argument("--metrics", required=True, type=Path, help="CSV of every update")
     parser.add_argument("--resume", required=True, type=Path, help="folder for checkpoints to resume from")
+    parser.add_argument("--micro-batches", type=int, default=1, help="parts in which a batch passes through the model")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
@@ -22,7 +23,9 @@ def main() -> None:
     training.prepare_process(arguments.threads)
     spec = parse_spec(SFTSpec, arguments.spec)
     folder = arguments.checkpoints / "step0"
-    sft.train(spec, arguments.base, arguments.data, folder, arguments.metrics, arguments.resume)
+    sft.train(
+        spec, arguments.base, arguments.data, folder, arguments.metrics, arguments.resume, arguments.micro_batches
+    )
 
 
 if __name__ == "__main__":

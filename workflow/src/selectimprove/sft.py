@@ -8,11 +8,19 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from selectimprove.data import FIELD_FILE, read_rows
-from selectimprove.models import encode_completion, encode_prompt, load_model, load_tokenizer, make_lora_config
+from selectimprove.models import (
+    encode_completion,
+    encode_prompt,
+    find_training_dtype,
+    load_model,
+    load_tokenizer,
+    make_lora_config,
+)
 from selectimprove.provenance import digest_inputs
 from selectimprove.specs import SFTSpec
 from selectimprove.training import (
     IGNORED,
+    count_processes,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -46,11 +54,18 @@ def encode_pairs(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase,
 
 
 def train(
-    spec: SFTSpec, base: str, data_folder: Path, model_folder: Path, metrics_file: Path, resume_root: Path
+    spec: SFTSpec,
+    base: str,
+    data_folder: Path,
+    model_folder: Path,
+    metrics_file: Path,
+    resume_root: Path,
+    micro_batches: int = 1,
 ) -> None:
     """Fine-tune `base` (a folder or hub id) on the data set; write the final checkpoint and the step metrics.
 
-    A LoRA adapter is merged into the checkpoint, so that RL has the whole SFT model as its reference.
+    A LoRA adapter is merged into the checkpoint, so that RL has the whole SFT model as its reference. micro_batches:
+    the parts in which a batch, or each process's share of it, passes through the model.
     """
     seed = seed_training("sft", spec.run, spec.seed)
     tokenizer = load_tokenizer(base, spec.model.revision)
@@ -59,13 +74,15 @@ def train(
     inputs = digest_inputs(*files.values(), Path(data_folder) / FIELD_FILE, *base_folder)
     rows = {split: read_rows(file) for split, file in files.items()}
     resume_folder = find_resume_folder(resume_root, spec, inputs)
+    rows_per_pass = spec.batch_size // (count_processes() * micro_batches)
     trainer = SFTTrainer(
-        model=load_model(base, spec.model.revision),
+        model=load_model(base, spec.model.revision, find_training_dtype(spec.lora)),
         args=SFTConfig(
             **trainer_settings(spec, resume_folder, seed),
             num_train_epochs=spec.epochs,
-            per_device_train_batch_size=spec.batch_size,
-            per_device_eval_batch_size=spec.batch_size,
+            per_device_train_batch_size=rows_per_pass,
+            gradient_accumulation_steps=micro_batches,
+            per_device_eval_batch_size=rows_per_pass,
             eval_strategy="steps",
             eval_steps=spec.checkpoint_every,
             lr_scheduler_type="linear",
@@ -79,10 +96,11 @@ def train(
             "sequence": encode_pairs(rows["validation"], tokenizer, with_prompt=True),
         },
         processing_class=tokenizer,
-        peft_config=make_lora_config(spec.lora),
+        peft_config=make_lora_config(spec.lora, spec.model.revision),
     )
     run_trainer(trainer)
-    write_metrics(trainer, metrics_file, METRICS)
-    last = resume_folder / f"checkpoint-{trainer.state.global_step}"
-    keep_checkpoint(last, model_folder, spec, inputs, merge=spec.lora is not None)
-    remove_resume_folder(resume_root)
+    if trainer.is_world_process_zero():
+        write_metrics(trainer, metrics_file, METRICS)
+        last = resume_folder / f"checkpoint-{trainer.state.global_step}"
+        keep_checkpoint(last, model_folder, spec, inputs, merge=spec.lora is not None)
+        remove_resume_folder(resume_root)

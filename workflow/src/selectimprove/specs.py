@@ -17,6 +17,7 @@ Spec = TypeVar("Spec")
 
 KINDS = ("evaluation", "inversion")
 SPLITS = ("train", "validation", "test")
+PACKAGED = "package:"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,11 @@ class ArchitectureSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The base model. source: "scratch", a folder, or a hub id at `revision`; text: a key of TEXT_FORMS."""
+    """The base model; text: a key of TEXT_FORMS.
+
+    source: "scratch", a folder, a hub id at the commit `revision`, or "package:<package>/<file>.gguf", a file that an
+    installed Python package holds, whose SHA-256 is `revision`.
+    """
 
     source: str
     revision: str | None
@@ -58,9 +63,14 @@ class ModelSpec:
     architecture: ArchitectureSpec
 
     @property
+    def is_packaged(self) -> bool:
+        """Whether the source is a file of an installed package."""
+        return self.source.startswith(PACKAGED)
+
+    @property
     def is_on_hub(self) -> bool:
         """Whether the source is a hub id."""
-        return self.source != "scratch" and not Path(self.source).is_dir()
+        return self.source != "scratch" and not self.is_packaged and not Path(self.source).is_dir()
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,14 @@ class PretrainSpec:
     checkpoint_every: int
     seed: int
     recipe_version: int = 3
+
+
+@dataclass(frozen=True)
+class ConvertSpec:
+    """Unpacking of a packaged model's weights into a checkpoint."""
+
+    model: ModelSpec
+    recipe_version: int = 1
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,7 @@ def list_artifacts(experiment: Experiment, results: Path) -> list[Path]:
         for run in runs:
             folder = experiment.find_checkpoints_folder(run, seed)
             paths += [f"{folder}/step{step}" for step in experiment.list_checkpoint_steps(run)]
-        if experiment.pretrains:
-            fields = dict.fromkeys(experiment.find_field(run) for run in runs)
-            paths += [f"pretrain/{field}/seed{seed}/checkpoint" for field in fields]
+        paths += dict.fromkeys(base for run in runs if (base := experiment.find_base(run, seed)))
         paths += [f"data/{dataset}/seed{seed}" for dataset in dict.fromkeys(datasets)]
     return [Path(results) / path for path in paths]
 

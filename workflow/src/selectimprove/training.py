@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import shutil
 import signal
 import sys
@@ -24,6 +25,7 @@ import pandas as pd
 import torch
 import transformers
 from accelerate import PartialState
+from accelerate.utils import gather_object
 from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
 from selectimprove.models import load_model, load_tokenizer
@@ -49,10 +51,16 @@ IGNORED = -100  # the label of a token without loss
 logger = logging.getLogger(__name__)
 
 
+def count_processes() -> int:
+    """Return the number of processes of this job, as accelerate's launcher tells each of them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def prepare_process(threads: int) -> None:
-    """Set up the process of a job: thread count, log lines to stderr, no bars but on a terminal."""
-    torch.set_num_threads(threads)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    """Set up a process of a job, which share its threads: log lines to stderr, no bars but on a terminal."""
+    torch.set_num_threads(threads // count_processes())
+    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for name in ("httpx", "datasets", "accelerate"):
         logging.getLogger(name).setLevel(logging.WARNING)
     transformers.logging.set_verbosity_error()
@@ -170,7 +178,7 @@ class StopOnTermination(TrainerCallback):
         self.requested = True
 
     def on_step_end(self, args, state, control, **kwargs):
-        if self.requested:
+        if any(gather_object([self.requested])):  # by any process: none can go on without the others
             control.should_save = control.should_training_stop = True
 
 
@@ -244,6 +252,15 @@ def write_metrics(trainer: Trainer, path: Path, names: dict[str, str]) -> None:
     write_whole(path, lambda file: table.to_csv(file, index=False))
 
 
+@contextmanager
+def put_checkpoint(target: Path, spec: Any, inputs: dict[str, str]) -> Iterator[Path]:
+    """Yield an empty folder for the files of a checkpoint; in the end it gets their record and is moved to `target`."""
+    with put_in_place(target) as temporary:
+        temporary.mkdir()
+        yield temporary
+        write_json(temporary / RECORD, {**make_record(spec, inputs), "digest": digest_checkpoint(temporary)})
+
+
 def keep_checkpoint(source: Path, target: Path, spec: Any, inputs: dict[str, str], merge: bool = False) -> None:
     """Write the weights, config and tokenizer of a trainer checkpoint to `target`, with its provenance record.
 
@@ -253,15 +270,13 @@ def keep_checkpoint(source: Path, target: Path, spec: Any, inputs: dict[str, str
     """
     if not is_whole(source):
         raise RuntimeError(f"{source}: this checkpoint is damaged; run again, training goes on from the one before it")
-    with put_in_place(target) as temporary:
-        temporary.mkdir()
+    with put_checkpoint(target, spec, inputs) as folder:
         if merge:
-            load_model(str(source), spec.model.revision).save_pretrained(temporary)
-            load_tokenizer(str(source)).save_pretrained(temporary)
+            load_model(str(source), spec.model.revision).save_pretrained(folder)
+            load_tokenizer(str(source)).save_pretrained(folder)
         else:
             for path in {path for pattern in KEPT_FILES for path in source.glob(pattern)}:
-                shutil.copy2(path, temporary / path.name)
-        write_json(temporary / RECORD, {**make_record(spec, inputs), "digest": digest_checkpoint(temporary)})
+                shutil.copy2(path, folder / path.name)
 
 
 def remove_resume_folder(root: Path) -> None:
