@@ -110,7 +110,7 @@ class SlurmCluster:
         lines = self.run("scontrol", "show", "job", "--oneliner").splitlines()
         return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
 
-    def wait_until(self, condition, complaint: str, seconds: float = 60) -> None:
+    def wait_until(self, condition, complaint: str, seconds: float = 240) -> None:
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:

@@ -15,8 +15,7 @@ from checkout import ROOT, SMOKE, copy_workflow, run_snakemake
 from slurm_cluster import PROGRAMS, find_program, start_cluster
 
 PROFILE = ["--workflow-profile", "workflow/profiles/slurm"]
-# What a test can do without: waiting, and more cores than there are here.
-FASTER = ["--cores", "2", "--latency-wait", "10", "--slurm-init-seconds-before-status-checks", "1"]
+FASTER = ["--latency-wait", "10", "--slurm-init-seconds-before-status-checks", "1"]
 MISSING = [program for program in PROGRAMS if find_program(program) is None]
 
 
