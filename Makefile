@@ -5,7 +5,7 @@
 # make env          the virtual environment alone: every package at the version and with a hash of envs/requirements.txt,
 #                   and the package that holds SmolLM2, of which only the file is read, without its own dependencies
 # make lock         that list anew from pyproject.toml, with uv; the same for Python 3.11, 3.12 and 3.13 on Linux x86_64
-# make audit        what is known against the packages in that list, with pip-audit; fails, too, where that cannot be looked up
+# make audit        what is known against the packages in that list, with pip-audit; fails where it cannot look it up
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check

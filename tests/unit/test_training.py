@@ -385,6 +385,34 @@ def test_bad_loss_stops_the_run():
         training.StopOnBadLoss().on_log(None, state, None, logs={"loss": float("nan")})
 
 
+class BadNumbers(TrainerCallback):
+    """Makes the weights, or the gradient alone, no numbers from step 4 on."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def on_step_begin(self, args, state, control, model=None, **kwargs):
+        if state.global_step == 3:
+            weight = model.model.norm.weight
+            if self.where == "loss":
+                torch.nn.init.constant_(weight, float("inf"))
+            else:
+                weight.register_hook(lambda gradient: gradient * float("nan"))
+
+
+@pytest.mark.parametrize("where", ["loss", "norm of the gradient"])
+def test_bad_number_stops_the_run_and_the_last_good_checkpoint_is_kept(tmp_path, base, sft_data, monkeypatch, where):
+    whole = run_sft(tmp_path / "whole", base, sft_data, epochs=2)
+    plain = training.run_trainer
+    with monkeypatch.context() as patch:
+        patch.setattr(sft, "run_trainer", lambda trainer: (trainer.add_callback(BadNumbers(where)), plain(trainer)))
+        with pytest.raises(FloatingPointError, match=f"the {where} is nan at step 4; lower the learning rate"):
+            run_sft(tmp_path / "bad", base, sft_data, epochs=2)
+    [last] = (tmp_path / "bad" / "resume").glob("*/checkpoint-*")
+    assert last.name == "checkpoint-2"
+    assert weights_equal(whole, run_sft(tmp_path / "bad", base, sft_data, epochs=2))
+
+
 def test_weights_that_give_no_number_stop_training(tmp_path, base, sft_data):
     """transformers leaves losses that are not finite out of its log unless told otherwise."""
     model = load_model(str(base))

@@ -146,12 +146,16 @@ class ProgressLog(TrainerCallback):
 
 
 class StopOnBadLoss(TrainerCallback):
-    """Stop a run whose loss is no longer a number, before a checkpoint of it is written."""
+    """Stop a run whose loss is no longer a number, before a checkpoint of it is written.
+
+    Nor its gradient, which the update has put into the weights by then.
+    """
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(float(loss)):
-            raise FloatingPointError(f"the loss is {loss} at step {state.global_step}; lower the learning rate")
+        for name, words in (("loss", "loss"), ("grad_norm", "norm of the gradient")):
+            value = (logs or {}).get(name)
+            if value is not None and not math.isfinite(float(value)):
+                raise FloatingPointError(f"the {words} is {value} at step {state.global_step}; lower the learning rate")
 
 
 class SealCheckpoints(TrainerCallback):
