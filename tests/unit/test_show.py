@@ -199,8 +199,8 @@ def test_checkpoint_of_sentences_takes_and_writes_sentences(tmp_path, capsys):
     assert completion.startswith("y =")
     assert f"\n  {completion.splitlines()[0]}" in output
     assert "Right, backward" in output
-    message = refuse(capsys, tmp_path / "results", *forced, "--max-completion-tokens", 3)
-    assert message.startswith("--max-completion-tokens 3: from 4 to ")
+    message = refuse(capsys, tmp_path / "results", *forced, "--max-completion-tokens", 2)
+    assert message.startswith("--max-completion-tokens 2: from 3 to ")
 
 
 def test_mistakes_are_told_in_one_sentence(made, capsys):

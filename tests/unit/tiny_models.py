@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from selectimprove.data import write_dataset
 from selectimprove.models import create_model, create_tokenizer
@@ -48,7 +48,9 @@ RL_DATA = DatasetSpec(
     {"train": 16, "validation": 8, "test": 12},
 )
 
+SYSTEM = "You are a helpful assistant."  # Qwen's template puts such a message first where there is none
 TEMPLATE = (
+    f"<|im_start|>system\n{SYSTEM}<|im_end|>\n"
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
@@ -69,27 +71,37 @@ def save_model(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def make_byte_tokenizer() -> PreTrainedTokenizerFast:
-    """Return a tokenizer in the style of Qwen's: bytes, chat markers, and <|im_end|> as the end of a sequence."""
+def make_qwen_tokenizer() -> Qwen2Tokenizer:
+    """Return a tokenizer of Qwen2's class, with few merges; <|im_end|> ends a sequence."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({byte: index for index, byte in enumerate(alphabet)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<|endoftext|>", eos_token="<|im_end|>", chat_template=TEMPLATE
+    words = ["Start: x = e1.\nStep 1: add e1.\nStep 2: multiply by e1.\nEnd: y is not known.\nAnswer: x, y"] * 2
+    tokenizer.train_from_iterator(
+        words, trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
+    )
+    learned = json.loads(tokenizer.to_str())["model"]
+    return Qwen2Tokenizer(
+        vocab=learned["vocab"],
+        merges=[tuple(merge) for merge in learned["merges"]],
+        eos_token="<|im_end|>",
+        additional_special_tokens=["<|im_start|>"],
+        chat_template=TEMPLATE,
     )
 
 
 def save_sentence_model(folder: Path) -> Path:
-    """Write a random model with a tokenizer in the style of Qwen's to `folder`."""
+    """Write a random model like Qwen2.5-1.5B-Instruct, but for its size, to `folder`.
+
+    Like there, heads share keys and values, and the embedding has more rows than the tokenizer has tokens.
+    """
     torch.manual_seed(0)
-    tokenizer = make_byte_tokenizer()
-    create_model(ARCHITECTURE, tokenizer).save_pretrained(folder)
+    tokenizer = make_qwen_tokenizer()
+    settings = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 6}
+    settings |= {"num_key_value_heads": 2, "vocab_size": len(tokenizer) + 9, "initializer_range": 0.3}
+    settings |= {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}, "tie_word_embeddings": True}
+    Qwen2ForCausalLM(Qwen2Config(**settings)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    # A real Qwen2 tokenizer is loaded by AutoTokenizer through its class; this one has none of that name.
-    settings = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"tokenizer_class": "PreTrainedTokenizerFast"}))
     return folder
 
 
