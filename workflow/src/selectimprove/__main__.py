@@ -1,10 +1,11 @@
-"""Look at results: where one comes from, or what a model writes for one problem.
+"""Look at results, where one comes from or what a model writes for one problem, and at the machine.
 
     python -m selectimprove trace results/tiny/figures/figure2.pdf
     python -m selectimprove show --run FB_rl_6_9 --index 17
+    python -m selectimprove doctor --preset smollm2
 
 `trace`: see tracing.py; the exit status is 0 if every digest matches, 1 if not, 2 if FILE cannot be traced. `show`: see
-show.py; the exit status is 2 if there is no such model or problem.
+show.py; the exit status is 2 if there is no such model or problem. `doctor`: see doctor.py; likewise for a preset.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 from selectimprove import show, tracing
+from selectimprove.config import DEFAULT_PRESET
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,11 +27,18 @@ def main(arguments: list[str] | None = None) -> int:
     show.add_arguments(
         commands.add_parser("show", help="say what a model writes for a problem, and where it goes wrong")
     )
+    doctor_parser = commands.add_parser("doctor", help="say what is here and what a preset would need")
+    doctor_parser.add_argument("--preset", default=DEFAULT_PRESET, help="default: %(default)s")
     parsed = parser.parse_args(arguments)
     try:
         if parsed.command == "trace":
             return tracing.trace(parsed.file)
-        show.show_problem(parsed)
+        if parsed.command == "show":
+            show.show_problem(parsed)
+        else:
+            from selectimprove import doctor  # here, since it imports torch
+
+            doctor.examine(parsed.preset)
         return 0
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)

@@ -1,0 +1,94 @@
+"""The doctor: what it finds, and needs that follow from the preset and from measured rates."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_models import LORA, make_model
+
+from selectimprove import doctor, models
+from selectimprove.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return doctor.load_preset("tiny")
+
+
+@pytest.fixture(scope="module")
+def estimator(tiny):
+    return doctor.Estimator(tiny, offline=True)
+
+
+def read_hours(lines, stage):
+    [line] = [line for line in lines if line.startswith(f"{stage}:")]
+    return float(re.search(r"([\d.,]+) hours", line)[1].replace(",", "")), line
+
+
+def test_weights_and_jobs_are_those_of_the_preset(tiny, estimator):
+    model = models.create_model(tiny.model.architecture, models.create_tokenizer(11))
+    assert estimator.weights == model.num_parameters()
+    stages = [job.stage for job in estimator.list_jobs()]
+    assert {stage: stages.count(stage) for stage in set(stages)} == {"sft": 3, "rl": 6, "evaluate": 42}
+
+
+def test_work_grows_with_the_run(tiny, estimator):
+    job = estimator.describe_training("F_rl_6_9", 0)
+    values = {**tiny.rl_values, "F_rl_6_9": tiny.rl_values["F_rl_6_9"] | {"updates": 400}}
+    estimator.experiment = replace(tiny, rl_values=values)
+    longer = estimator.describe_training("F_rl_6_9", 0)
+    estimator.experiment = tiny
+    assert longer.work == pytest.approx(2 * job.work)
+    # A pass to sample, one of the reference and one both ways: ten operations a weight and token.
+    prompt, completion = estimator.measure_tokens("rl_6_9")
+    assert job.work == pytest.approx(200 * 32 * (prompt + 8 * completion) * 10 * estimator.weights)
+    assert 6 * 4 + 7 < completion - 1 < 9 * 4 + 8
+
+
+def test_trained_weights_are_those_that_peft_adds():
+    from peft import get_peft_model
+
+    model, _ = make_model()
+    assert doctor.count_trained(model, None) == model.num_parameters()
+    counted = doctor.count_trained(model, LORA)
+    adapted = get_peft_model(model, models.make_lora_config(LORA))
+    assert counted == sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
+
+
+def test_measured_jobs_set_the_rate(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "measure_speed", lambda threads: 1e9)
+    hours, line = read_hours(doctor.describe_needs(tiny, tmp_path, offline=True), "rl")
+    assert "at least" in line and "from the speed of matrix products" in line
+    jobs = [job for job in doctor.Estimator(tiny, offline=True).list_jobs() if job.stage == "rl"]
+    assert hours == pytest.approx(sum(job.work for job in jobs) / 1e9 / 3600, abs=0.01)
+    file = tmp_path / jobs[0].benchmark
+    file.parent.mkdir()
+    file.write_text(f"s\tmax_rss\n{3600 * jobs[0].work / sum(job.work for job in jobs)}\t1\n")
+    hours, line = read_hours(doctor.describe_needs(tiny, tmp_path, offline=True), "rl")
+    assert hours == pytest.approx(1.0, abs=0.01)
+    assert "at least" not in line and f"from 1 jobs in {tmp_path}" in line
+
+
+def test_speed_is_that_of_matrix_products():
+    threads = torch.get_num_threads()
+    assert 1e8 < doctor.measure_speed(threads) < 1e16
+
+
+def test_command_tells_and_unknown_presets_are_named(capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "find_hub", lambda: "does not answer (test)")
+    assert main(["doctor"]) == 0
+    told = capsys.readouterr().out
+    for word in ("processors", "memory", "GPUs", "versions", "hub", "Slurm", "sft: 3 jobs", "evaluate: 42 jobs"):
+        assert word in told
+    assert main(["doctor", "--preset", "huge"]) == 2
+    assert "--preset huge: not known; allowed are tiny, full" in capsys.readouterr().err
+    monkeypatch.setenv("HF_HOME", "/nowhere")
+    assert main(["doctor", "--preset", "paper"]) == 2
+    assert "Qwen/Qwen2.5-1.5B-Instruct: its size is not known, since the hub gave" in capsys.readouterr().err
+
+
+def test_versions_that_are_not_pinned_are_named(monkeypatch):
+    found = doctor.importlib.metadata.version
+    monkeypatch.setattr(doctor.importlib.metadata, "version", lambda name: "0.1" if name == "trl" else found(name))
+    assert re.fullmatch(r"trl 0\.1 instead of [\d.]+", doctor.describe_machine()["versions"])

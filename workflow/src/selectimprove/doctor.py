@@ -1,0 +1,253 @@
+"""What this machine has, and what a preset would need of it in time and memory.
+
+    python -m selectimprove doctor --preset smollm2
+
+The work of a job is counted in multiplications and additions: 2 a weight and token that pass through the model, twice
+that on the way back, of which LoRA saves half. Time is work over a rate. The rate of a stage is that of the preset's
+own jobs so far, from results/<preset>/benchmarks; where there are none, it is the speed of this machine's matrix
+products, measured in a second, which no model reaches: such a time is told as "at least".
+"""
+
+import importlib.metadata
+import importlib.util
+import itertools
+import os
+import platform
+import shutil
+import time
+import tomllib
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pandas as pd
+import psutil
+import torch
+import yaml
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from selectimprove.config import DEFAULT_PRESET, Experiment, find_packaged_file, load_experiment, merge_defaults
+from selectimprove.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
+from selectimprove.problems import sample_problems
+from selectimprove.specs import LoraSpec, ModelSpec, RLSpec
+from selectimprove.strategies import STRATEGIES
+from selectimprove.texts import TEXT_FORMS
+
+ROOT = Path(__file__).parents[3]
+MEASURED_PROBLEMS = 32  # of a data set, whose mean lengths stand for all
+OPERATIONS = 2  # a multiplication and an addition, for each weight and token
+BYTES_TRAINED = 4 + 4 + 8  # of a trained weight in float32: itself, its gradient, the two moments of AdamW
+REPEATED = 1.0  # seconds that the speed of matrix products is measured for
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training or evaluation job. benchmark: its file below the benchmarks folder; work: in operations.
+
+    memory: bytes of weights, gradients and optimizer state; activations come on top.
+    """
+
+    stage: str
+    benchmark: str
+    work: float
+    memory: float
+
+
+def load_preset(name: str) -> Experiment:
+    """Return the experiment of a preset. Raises ValueError if there is none of that name or it is not in order."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    presets = {file.stem: file for file in sorted((ROOT / "workflow/presets").glob("*.yaml"))}
+    if name != DEFAULT_PRESET:
+        if name not in presets:
+            raise ValueError(f"--preset {name}: not known; allowed are {', '.join([DEFAULT_PRESET, *presets])}")
+        config = merge_defaults(config, yaml.safe_load(presets[name].read_text()))
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    return load_experiment(config, schema)
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what was found: processors, memory, disk, GPUs, versions against the pins, hub, scheduler."""
+    gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    pinned = dict(pin.split("==") for pin in pins)
+    installed = {name: importlib.metadata.version(name) for name in pinned}
+    others = [
+        f"{name} {installed[name]} instead of {version}"
+        for name, version in pinned.items()
+        if installed[name].partition("+")[0] != version  # after a + stands the build, such as cpu
+    ]
+    vllm = importlib.util.find_spec("vllm") is not None
+    sbatch = shutil.which("sbatch")
+    plugin = importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
+    return {
+        "processors": f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}",
+        "memory": f"{psutil.virtual_memory().available / 1e9:.1f} of {psutil.virtual_memory().total / 1e9:.1f} GB free",
+        "disk": f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here",
+        "GPUs": ", ".join(f"{gpu.name} ({gpu.total_memory / 1e9:.0f} GB)" for gpu in gpus) or "none",
+        "vLLM": "installed" if vllm else "not installed",
+        "versions": "; ".join(others) or f"all {len(pinned)} as pinned",
+        "hub": find_hub(),
+        "Slurm": f"{sbatch or 'no sbatch'}, Snakemake's plugin {'is' if plugin else 'is not'} installed",
+    }
+
+
+def find_hub() -> str:
+    """Return whether the model hub answers."""
+    try:
+        with urllib.request.urlopen(huggingface_hub.constants.ENDPOINT, timeout=5) as answer:
+            return f"answers with status {answer.status}"
+    except OSError as error:
+        return f"does not answer ({error})"
+
+
+def load_shape(model: ModelSpec, order: int, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the base model without its weights, and its tokenizer; offline: the hub is not to be asked.
+
+    Raises ValueError if the hub, or what was fetched from it before, does not give them.
+    """
+    if model.source == "scratch":
+        tokenizer = create_tokenizer(order)
+        with torch.device("meta"):
+            return create_model(model.architecture, tokenizer), tokenizer
+    options: dict[str, Any] = {"revision": model.revision, "local_files_only": offline}
+    source = model.source
+    if model.is_packaged:
+        file = find_packaged_file(source)
+        source, options = str(file.parent), {"gguf_file": file.name}
+    try:
+        config = AutoConfig.from_pretrained(source, **options)
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    except OSError as error:
+        raise ValueError(f"{source}: its size is not known, since the hub gave no configuration of it") from error
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config), tokenizer
+
+
+def count_trained(model: PreTrainedModel, lora: LoraSpec | None) -> int:
+    """Return how many weights are trained: all, or those of adapters on all linear layers but the last."""
+    if lora is None:
+        return model.num_parameters()
+    layers = [layer for layer in model.base_model.modules() if isinstance(layer, torch.nn.Linear)]
+    return sum(lora.rank * (layer.in_features + layer.out_features) for layer in layers)
+
+
+class Estimator:
+    """The jobs of an experiment, and the work in each."""
+
+    def __init__(self, experiment: Experiment, offline: bool):
+        self.experiment = experiment
+        order = max(field.order for field in experiment.fields.values())
+        self.model, self.tokenizer = load_shape(experiment.model, order, offline)
+        self.weights = self.model.num_parameters()
+        self.tokens = {name: self.measure_tokens(name) for name in experiment.datasets}
+
+    def measure_tokens(self, name: str) -> tuple[float, float]:
+        """Return the mean numbers of tokens of a data set's prompts and of its right completions."""
+        spec = self.experiment.make_data_spec(name, self.experiment.seeds[0])
+        text = TEXT_FORMS[spec.text]
+        problems = sample_problems(spec.dataset, spec.field, "test", spec.seed, text.label_pool)
+        prompts, completions = [], []
+        for problem in itertools.islice(problems, MEASURED_PROBLEMS):
+            parts = [text.write_completion(STRATEGIES["forward"](part), part.field) for part in problem.parts]
+            prompts.append(len(encode_prompt(self.tokenizer, text.write_prompt(problem))))
+            completions.append(len(encode_completion(self.tokenizer, text.join_parts(parts))))
+        return sum(prompts) / len(prompts), sum(completions) / len(completions)
+
+    def measure_memory(self, lora: LoraSpec | None, references: int) -> float:
+        """Return the bytes of a trainer's weights and state; references: models beside the trained one."""
+        frozen = 0 if lora is None else self.weights * find_dtype().itemsize
+        trained = count_trained(self.model, lora) * BYTES_TRAINED
+        return frozen + trained + (references * self.weights * 4 if lora is None else 0)
+
+    def describe_training(self, run: str, seed: int) -> Job:
+        """Return the job of an SFT or RL run."""
+        spec = self.experiment.make_run_spec(run, seed)
+        prompt, completion = self.tokens[spec.dataset]
+        both_ways = OPERATIONS * (3 if spec.lora is None else 2)
+        if isinstance(spec, RLSpec):
+            # Sampling and, with a KL term, the reference are one pass each; the policy is one both ways.
+            passes = OPERATIONS * (2 if spec.beta else 1) + both_ways
+            tokens = spec.updates * spec.prompts_per_step * (prompt + spec.completions_per_prompt * completion)
+            memory = self.measure_memory(spec.lora, references=1 if spec.beta else 0)
+            return Job("rl", f"rl/{run}_seed{seed}.tsv", tokens * passes * self.weights, memory)
+        sizes = self.experiment.datasets[spec.dataset].sizes
+        tokens = spec.epochs * sizes["train"] * (prompt + completion)
+        memory = self.measure_memory(spec.lora, references=0)
+        return Job("sft", f"sft/{run}_seed{seed}.tsv", tokens * both_ways * self.weights, memory)
+
+    def describe_evaluation(self, run: str, suite_name: str, seed: int) -> Job:
+        """Return the job that evaluates a run on a suite."""
+        spec = self.experiment.make_evaluation_spec(run, suite_name, seed)
+        suite = spec.suite
+        prompt, completion = self.tokens[suite.dataset]
+        problems = suite.problems or self.experiment.datasets[suite.dataset].sizes["test"]
+        rounds = len(spec.checkpoint_steps) * max(1, len(suite.forced_strategies))
+        tokens = rounds * problems * (prompt + suite.completions_per_problem * completion)
+        benchmark = f"evaluate/{run}_seed{seed}_{suite_name}.tsv"
+        return Job("evaluate", benchmark, tokens * OPERATIONS * self.weights, self.weights * find_dtype().itemsize)
+
+    def list_jobs(self) -> list[Job]:
+        """Return the jobs that fine-tune and evaluate for the preset's figures, tables and claims."""
+        pairs = self.experiment.list_evaluations()
+        runs = list(dict.fromkeys(run for end, _ in pairs for run in self.experiment.find_lineage(end)))
+        jobs = []
+        for seed in self.experiment.seeds:
+            jobs += [self.describe_training(run, seed) for run in runs]
+            jobs += [self.describe_evaluation(run, suite, seed) for run, suite in pairs]
+        return jobs
+
+
+def measure_speed(threads: int) -> float:
+    """Return the operations a second of matrix products, on a GPU where there is one, else on so many threads."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(threads)
+    factor = torch.rand(2048, 2048, dtype=find_dtype(), device=device)
+    product = factor @ factor  # the first one warms up
+    products, started = 0, time.monotonic()
+    while time.monotonic() - started < REPEATED:
+        product = factor @ factor
+        product.sum().item()  # waits for it
+        products += 1
+    return products * OPERATIONS * 2048**3 / (time.monotonic() - started)
+
+
+def describe_needs(experiment: Experiment, benchmarks: Path, offline: bool) -> list[str]:
+    """Return lines that say what the preset's stages need."""
+    estimator = Estimator(experiment, offline)
+    jobs = estimator.list_jobs()
+    threads = experiment.execution["threads"]
+    speed = measure_speed(threads)
+    device = "a GPU" if torch.cuda.is_available() else f"{threads} threads"
+    lines = [
+        f"base model: {estimator.weights / 1e6:,.1f} million weights",
+        f"matrix products, measured now on {device}: {speed / 1e9:,.0f} GFLOP/s",
+    ]
+    for stage in ("sft", "rl", "evaluate"):
+        own = [job for job in jobs if job.stage == stage]
+        timed = {job: benchmarks / job.benchmark for job in own if (benchmarks / job.benchmark).is_file()}
+        seconds = sum(pd.read_csv(file, sep="\t")["s"].iloc[0] for file in timed.values())
+        rate = sum(job.work for job in timed) / seconds if timed else speed
+        hours = sum(job.work for job in own) / rate / 3600
+        longest = max(job.work for job in own) / rate / 3600
+        origin = f"from {len(timed)} jobs in {benchmarks}" if timed else "from the speed of matrix products"
+        bound = "" if timed else "at least "
+        memory = max(job.memory for job in own) / 1e9
+        lines.append(
+            f"{stage}: {len(own)} jobs, {bound}{hours:,.2f} hours, the longest {bound}{longest:,.2f} ({origin}); "
+            f"{memory:,.2f} GB a job, activations not counted"
+        )
+    return lines
+
+
+def examine(preset: str) -> None:
+    """Print what was found and what the preset needs. Raises ValueError if there is no such preset or no estimate."""
+    experiment = load_preset(preset)
+    machine = describe_machine()
+    for name, found in machine.items():
+        print(f"{name:<11} {found}")
+    print(f"\nPreset {preset}, one job at a time; pretraining, data and drawing are not counted")
+    offline = not machine["hub"].startswith("answers")
+    for line in describe_needs(experiment, Path("results") / experiment.preset / "benchmarks", offline):
+        print(f"  {line}")
