@@ -206,7 +206,7 @@ def test_each_part_but_the_first_is_given_the_answer_before_it(written) -> None:
 def test_suited_parts_are_written_in_the_strategy_of_their_kind(written) -> None:
     """Forward openings name x, backward ones y; each part of a completion gives its answer."""
     spec, _, rows = written
-    opening = re.compile(r"(?:^| )([xy]) e\d+ L" if spec.text == "symbolic" else r"(?m)^([xy]) = ")
+    opening = re.compile(r"(?:^|L\d+ )([xy]) e\d+ L" if spec.text == "symbolic" else r"(?m)^([xy]) = ")
     for row, symbols in rows:
         kinds = [part["kind"] for part in row.get("parts", [row])]
         strategies = [{"evaluation": "forward", "inversion": "backward"}[kind] for kind in kinds]
@@ -432,7 +432,15 @@ def write_traces(problem, strategies) -> list:
 
 
 def join(traces, problem, text) -> str:
-    return text.join_parts([text.write_completion(trace, problem.field) for trace in traces])
+    labels = [min(step.label for step in trace.steps) for trace in traces]
+    return text.join_parts(
+        [text.write_completion(trace, problem.field, label) for trace, label in zip(traces, labels, strict=True)]
+    )
+
+
+def count_words(part, text) -> int:
+    """Return how many words a part of a composition has."""
+    return text.count_words(part.steps, 2) // 2
 
 
 def write_suited(problem, text) -> str:
@@ -467,8 +475,8 @@ PROBLEM = Composition(
 INTRO = "We calculate in the finite field with 11 elements, written e0 to e10.\n"
 PIECES = {
     "symbolic": {
-        "first": "x e2 L7 + e5 e6 L8 * e9 e0 A x e2 y e0",
-        "second": "y e0 L9 - e4 e5 A x e5 y e0",
+        "first": "L7 x e2 L7 + e5 e6 L8 * e9 e0 A x e2 y e0",
+        "second": "L9 y e0 L9 - e4 e5 A x e5 y e0",
         "line": "A x {} y {}",
         "turned line": "A y {1} x {0}",
         "cut line": "A x {}",
@@ -593,7 +601,7 @@ def test_completions_in_any_strategies_are_read_as_right(text, problem_and_strat
 def test_words_are_counted_and_parts_are_cut_where_they_were_joined(text, problem_and_strategies) -> None:
     problem, strategies = problem_and_strategies
     completion = write(problem, strategies, text)
-    assert len(completion.split()) == sum(text.count_words(part.steps) for part in problem.parts)
+    assert len(completion.split()) == sum(count_words(part, text) for part in problem.parts)
     pieces = text.split_parts(completion)
     assert len(pieces) == len(problem.parts)
     assert text.join_parts(pieces) == completion
@@ -789,7 +797,7 @@ def test_truncation_is_not_paid(form, problem_and_strategies, data) -> None:
     text = TEXT_FORMS[form]
     completion = write(problem, strategies, text)
     cut = completion[: data.draw(st.sampled_from([match.start() for match in re.finditer(r"\s", completion)]))]
-    ends = list(itertools.accumulate(text.count_words(part.steps) for part in problem.parts))
+    ends = list(itertools.accumulate(count_words(part, text) for part in problem.parts))
     whole = sum(end <= len(cut.split()) for end in ends)
     reading = read_completion(cut, problem, text)
     assert (reading.answer, reading.correct, reading.correct_parts) == (None, False, whole)

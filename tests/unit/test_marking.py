@@ -22,8 +22,10 @@ SOLVED = st.tuples(problems(), st.tuples(st.sampled_from(list(STRATEGIES)))) | a
 
 
 def write(problem, strategies, text) -> str:
-    parts = zip(problem.parts, strategies, strict=True)
-    return text.join_parts([text.write_completion(STRATEGIES[name](part), part.field) for part, name in parts])
+    parts = zip(problem.parts, problem.part_labels, strategies, strict=True)
+    return text.join_parts(
+        [text.write_completion(STRATEGIES[name](part), part.field, label) for part, label, name in parts]
+    )
 
 
 @st.composite
@@ -39,6 +41,10 @@ def find_wrong_piece(completion, problem, text) -> int | None:
     place = 0
     written = [completion] if len(problem.parts) == 1 else text.split_parts(completion)
     for part, own in zip(problem.parts, written, strict=False):
+        label = f"L{part.first_label} " if len(problem.parts) > 1 and text is SYMBOLIC else ""
+        if not own.startswith(label):
+            return place
+        own = own.removeprefix(label)
         reading = read_completion(own, part, text)
         if reading.first_wrong_step is not None:
             whole = "" if reading.strategy == "none" else write(part, [reading.strategy], text)
@@ -116,11 +122,10 @@ def test_completion_without_a_strategy_should_open_as_suits(text, problem, compl
 def test_missing_part_should_open_as_suits(text, problem_and_strategies, data) -> None:
     problem, strategies = problem_and_strategies
     kept = data.draw(st.integers(1, len(problem.parts) - 1))
-    parts = [write(part, [name], text) for part, name in zip(problem.parts, strategies, strict=True)]
+    parts = text.split_parts(write(problem, strategies, text))
     marked = mark_completion(text.join_parts(parts[:kept]), problem, text)
-    missing = problem.parts[kept]
-    suited = text.split_pieces(write(missing, [SUITED[missing.kind]], text))
-    assert marked[-1] == MarkedPiece("", "wrong", suited[0])
+    suited = text.split_pieces(write(problem, [SUITED[part.kind] for part in problem.parts], text))
+    assert marked[-1] == MarkedPiece("", "wrong", suited[sum(part.steps + 2 for part in problem.parts[:kept])])
     assert {piece.state for piece in marked[:-1]} == {"right"}
 
 
@@ -166,7 +171,7 @@ def test_marks_of_a_composition() -> None:
     """The second part is held against the strategy that it opens with, whatever the first one opened with."""
     problem = compose_problems(["evaluation", "inversion"], [2, 1], GF11, 4, (*EVALUATION.operations, ("add", 1)), 7)
     forward = SYMBOLIC.split_pieces(write(problem, ["forward", "forward"], SYMBOLIC))
-    assert forward[:4] == SYMBOLIC.split_pieces(FORWARD)
+    assert forward[:4] == SYMBOLIC.split_pieces(f"L7 {FORWARD}")
     completion = SYMBOLIC.join_parts([*forward[:5], "L9 - e1 e1"])
     assert mark_completion(completion, problem, SYMBOLIC) == [
         *(MarkedPiece(piece, "right", None) for piece in forward[:5]),

@@ -29,11 +29,19 @@ def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
     field = Field.shuffled(ORDER, 0)
     for index in range(300):
         log = write_log(make_pretrain_spec(parts=parts), index)
+        if parts == (1, 1):
+            prompt, name, value = log[0][0].rsplit(" ", 2)
+            log = [(f"{name} {value}", log[0][1])]
+        else:
+            prompt, told = log[0][0], [continuation for _, continuation in log[::2]]
+            assert [context for context, _ in log[2::2]] == [""] * (len(told) - 1)
+            log = log[1::2]
         assert parts[0] <= len(log) <= parts[1]
-        *prompt, _, _ = log[0][0].split()
-        chains = re.split(r"(?<=\? [xy]) ", " ".join(prompt))
-        openings = [context.split()[-2:] for context, _ in log]
-        assert [context.split() for context, _ in log[1:]] == openings[1:]
+        chains = re.split(r"(?<=\? [xy]) ", prompt)
+        if len(log) > 1:
+            assert told == [re.search(r"L\d+", chain)[0] for chain in chains]
+        openings = [context.split() for context, _ in log]
+        assert {len(opening) for opening in openings} == {2}
         for chain, opening, (_, continuation) in zip(chains, openings, log, strict=True):
             words = continuation.split()
             value = field.element(opening[1])
@@ -48,7 +56,7 @@ def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
             written = [word for word in chain.split() if word.startswith("L")]
             assert labels == (written if opening[0] == "x" else written[::-1])
             assert answer == ["A", "x", ends["x"], "y", ends["y"]]
-        labels = [int(word[1:]) for word in prompt if word.startswith("L")]
+        labels = [int(word[1:]) for word in prompt.split() if word.startswith("L")]
         assert labels == list(range(labels[0], labels[0] + len(labels)))
 
 
@@ -57,7 +65,7 @@ def test_no_part_of_a_log_starts_from_the_answer_before_it():
     equal = Counter()
     for index in range(LOGS):
         log = write_log(make_pretrain_spec(parts=(2, 2)), index)
-        answer, opened = log[0][1].split()[-4:], log[1][0].split()[-1]
+        answer, opened = log[1][1].split()[-4:], log[3][0].split()[-1]
         equal.update(name for name, value in (answer[:2], answer[2:]) if value == opened)
     for name in "xy":
         assert is_share(equal[name], LOGS, 1 / ORDER)

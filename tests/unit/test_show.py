@@ -382,8 +382,8 @@ def test_words_for_a_composition():
     assert describe_problem(problem) == (
         f"2 parts: evaluation of 2 steps, asks for y; inversion of 1 step, asks for x. Right answer: x = {answer}."
     )
-    right = [SYMBOLIC.write_completion(STRATEGIES["forward"](part), GF11) for part in problem.parts]
-    wrong = f"{right[0]} x {answer} L9 - e1 e0"
+    right = [SYMBOLIC.write_completion(STRATEGIES["forward"](part), GF11, part.first_label) for part in problem.parts]
+    wrong = f"{right[0]} L9 x {answer} L9 - e1 e0"
     assert describe_completion(wrong, problem, SYMBOLIC) == (
         'wrong answer, forward. First wrong step: part 2, step 1 of 1, lost_place: "L9 - e1 e0" should be "L9 + e1 e0".'
     )

@@ -522,7 +522,7 @@ def check_starts(rl: dict[str, dict], sft: dict[str, dict]) -> None:
 def check_budget(place: str, budget: int, dataset: DatasetSpec, text: str) -> None:
     """Raise ConfigError if the token budget cannot hold the longest trace and its end-of-sequence token."""
     steps, parts = dataset.steps[1], dataset.parts[1]
-    needed = parts * TEXT_FORMS[text].count_words(steps) + 1
+    needed = TEXT_FORMS[text].count_words(steps, parts) + 1
     if budget < needed:
         longest = f"{steps} steps" if parts == 1 else f"{parts} parts of {steps} steps"
         raise ConfigError(

@@ -14,7 +14,7 @@ from selectimprove.problems import AnyProblem, Composition, Problem, sample_prob
 from selectimprove.provenance import RECORD, digest_file, make_record, write_json, write_whole
 from selectimprove.seeds import random_stream
 from selectimprove.specs import SPLITS, DatasetSpec, DataSpec
-from selectimprove.strategies import STRATEGIES, SUITED
+from selectimprove.strategies import SUITED, write_solution
 from selectimprove.texts import TEXT_FORMS
 
 FIELD_FILE = "field.json"
@@ -38,9 +38,8 @@ def make_rows(spec: DataSpec, split: str) -> list[dict[str, Any]]:
             row["symbols"] = write_symbols(problem.field)
         if dataset.strategies is not None:
             strategies = choose_strategies(dataset, problem, split, spec.seed, index)
-            traces = [STRATEGIES[name](part) for name, part in zip(strategies, problem.parts, strict=True)]
             row["strategy"] = "+".join(strategies)
-            row["completion"] = text.join_parts([text.write_completion(trace, problem.field) for trace in traces])
+            row["completion"] = write_solution(problem, strategies, text)
         rows.append(row)
     return rows
 

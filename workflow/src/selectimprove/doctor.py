@@ -32,7 +32,7 @@ from selectimprove.config import DEFAULT_PRESET, Experiment, find_packaged_file,
 from selectimprove.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
 from selectimprove.problems import sample_problems
 from selectimprove.specs import LoraSpec, ModelSpec, RLSpec
-from selectimprove.strategies import STRATEGIES
+from selectimprove.strategies import write_solution
 from selectimprove.texts import TEXT_FORMS
 
 ROOT = Path(__file__).parents[3]
@@ -150,9 +150,9 @@ class Estimator:
         problems = sample_problems(spec.dataset, spec.field, "test", spec.seed, text.label_pool)
         prompts, completions = [], []
         for problem in itertools.islice(problems, MEASURED_PROBLEMS):
-            parts = [text.write_completion(STRATEGIES["forward"](part), part.field) for part in problem.parts]
+            solution = write_solution(problem, ["forward"] * len(problem.parts), text)
             prompts.append(len(encode_prompt(self.tokenizer, text.write_prompt(problem))))
-            completions.append(len(encode_completion(self.tokenizer, text.join_parts(parts))))
+            completions.append(len(encode_completion(self.tokenizer, solution)))
         return sum(prompts) / len(prompts), sum(completions) / len(completions)
 
     def measure_memory(self, lora: LoraSpec | None, references: int) -> float:

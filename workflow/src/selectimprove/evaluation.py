@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selectimprove.data import FIELD_FILE, read_rows
 from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
+from selectimprove.problems import AnyProblem
 from selectimprove.provenance import digest_inputs, make_record
 from selectimprove.sampling import sample_completions
 from selectimprove.scores import write_scores
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 def sample_strategy(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: list[str],
+    problems: list[AnyProblem],
     strategy: str | None,
     text: TextForm,
     *,
@@ -36,22 +37,25 @@ def sample_strategy(
     temperature: float,
     max_completion_tokens: int,
 ) -> list[list[int]]:
-    """Return the token ids of completions of each prompt, as sample_completions does.
+    """Return the token ids of completions of each problem, as sample_completions does.
 
     strategy: the one whose opening words they are made to begin with; None: they open freely.
     """
-    words = text.write_opening(OPENING_NAMES[strategy]) if strategy else ""
-    opening = tokenizer(words, add_special_tokens=False)["input_ids"]
+    openings = [
+        text.write_opening(OPENING_NAMES[strategy], problem.part_labels[0]) if strategy else "" for problem in problems
+    ]
+    opened = [tokenizer(words, add_special_tokens=False)["input_ids"] for words in openings]
+    prompts = [encode_prompt(tokenizer, text.write_prompt(problem)) for problem in problems]
     sampled = sample_completions(
         model,
-        [[*encode_prompt(tokenizer, prompt), *opening] for prompt in prompts],
+        [[*prompt, *opening] for prompt, opening in zip(prompts, opened, strict=True)],
         completions_per_prompt=completions_per_prompt,
         temperature=temperature,
-        max_completion_tokens=max_completion_tokens - len(opening),
+        max_completion_tokens=max_completion_tokens - max(map(len, opened)),
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return [[*opening, *ids] for ids in sampled]
+    return [[*opened[index // completions_per_prompt], *ids] for index, ids in enumerate(sampled)]
 
 
 def evaluate_checkpoint(
@@ -69,7 +73,7 @@ def evaluate_checkpoint(
         sampled = sample_strategy(
             model,
             tokenizer,
-            [row["prompt"] for row in rows],
+            [row["problem"] for row in rows],
             strategy,
             text,
             completions_per_prompt=suite.completions_per_problem,

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from selectimprove.problems import AnyProblem, Problem
-from selectimprove.strategies import STRATEGIES, SUITED, read_completion
+from selectimprove.problems import AnyProblem
+from selectimprove.strategies import STRATEGIES, SUITED, find_strategy
 from selectimprove.texts import TextForm
 
 
@@ -31,9 +31,10 @@ def mark_completion(completion: str, problem: AnyProblem, text: TextForm) -> lis
     """
     pieces = text.split_pieces(completion)
     expected: list[str] = []
-    for part in problem.parts:
-        opening = next(iter(pieces[len(expected) :]), "")
-        expected += _write_pieces(part, read_completion(opening, part, text).strategy, text)
+    for part, label in zip(problem.parts, problem.part_labels, strict=True):
+        opening = text.read_completion(next(iter(pieces[len(expected) :]), ""), part.field, label)
+        strategy = find_strategy(opening) if opening.opening else SUITED[part.kind]
+        expected += text.split_pieces(text.write_completion(STRATEGIES[strategy](part), part.field, label))
     # There is one way to write each right piece, so the texts differ first where `read_completion` finds a wrong step.
     pairs = enumerate(zip_longest(pieces, expected))
     wrong = next((place for place, (written, right) in pairs if written != right), None)
@@ -43,9 +44,3 @@ def mark_completion(completion: str, problem: AnyProblem, text: TextForm) -> lis
         marked.append(MarkedPiece(written, "wrong", right))
         marked += [MarkedPiece(piece, "after", None) for piece in pieces[wrong + 1 :]]
     return marked
-
-
-def _write_pieces(part: Problem, strategy: str, text: TextForm) -> list[str]:
-    """Return the pieces of the right trace in this strategy; "none": in the one that suits the kind."""
-    write = STRATEGIES[SUITED[part.kind] if strategy == "none" else strategy]
-    return text.split_pieces(text.write_completion(write(part), part.field))

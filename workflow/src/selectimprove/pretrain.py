@@ -58,7 +58,10 @@ def draw_lesser(stream: random.Random, bounds: tuple[int, int]) -> int:
 
 
 def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
-    """Return log `index` as one (context, continuation) a part: the loss is on the continuations only."""
+    """Return log `index` as (context, continuation) pairs in a row: the loss is on the continuations only.
+
+    A continuation executes a part. Where there are several, the label that opens each is one, too.
+    """
     text = SymbolicText()
     key = ("pretrain", "logs", spec.seed, index)
     stream = random_stream(*key)
@@ -76,7 +79,7 @@ def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
     ]
     label = stream.randint(1, text.label_pool - sum(lengths) + 1)
     prompt = text.write_map(field) if spec.field.symbol_map == "per_problem" else []
-    traces = []
+    segments = []
     for kind, start, operations in chains:
         problem = Problem(kind, field, start, operations, first_label=label)
         label += problem.steps
@@ -85,9 +88,10 @@ def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
         prompt += text.write_chain(problem, *("?" if value is None else field.symbol(value) for value in shown), asked)
         strategy = "forward" if stream.random() < spec.forward_share else "backward"
         opening, continuation = text.write_completion(STRATEGIES[strategy](problem), field).split(" L", 1)
-        traces.append((opening, f"L{continuation}"))
-    (opening, continuation), *others = traces
-    return [(f"{' '.join(prompt)} {opening}", continuation), *others]
+        segments += [("", f"L{problem.first_label}")] if parts > 1 else []
+        segments.append((opening, f"L{continuation}"))
+    (context, continuation), *others = segments
+    return [(" ".join([*prompt, *context.split()]), continuation), *others]
 
 
 def write_facts(spec: PretrainSpec, index: int) -> list[str]:

@@ -63,6 +63,11 @@ class Problem:
     def parts(self) -> tuple["Problem", ...]:
         return (self,)
 
+    @property
+    def part_labels(self) -> tuple[int | None, ...]:
+        """The label of the first step of each part of a composition; (None,) for a problem that is none."""
+        return (None,)
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -82,6 +87,10 @@ class Composition:
     @property
     def steps(self) -> int:
         return sum(part.steps for part in self.parts)
+
+    @property
+    def part_labels(self) -> tuple[int, ...]:
+        return tuple(part.first_label for part in self.parts)
 
     @property
     def answer(self) -> int:

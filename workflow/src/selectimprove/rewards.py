@@ -1,5 +1,7 @@
 """The one verifier, used by RL as the reward and by evaluation as the score: exact on the answer line, or nothing."""
 
+import itertools
+
 from selectimprove.problems import AnyProblem, Problem
 from selectimprove.texts import NAMES, TextForm, Trace
 
@@ -7,7 +9,8 @@ from selectimprove.texts import NAMES, TextForm, Trace
 def read_parts(completion: str, problem: AnyProblem, text: TextForm) -> list[Trace]:
     """Return the trace of each part as written; as many as there are answer lines, which may not fit the problem."""
     pieces = [completion] if len(problem.parts) == 1 else text.split_parts(completion)
-    return [text.read_completion(piece, problem.field) for piece in pieces]
+    labels = itertools.chain(problem.part_labels, itertools.repeat(None))
+    return [text.read_completion(piece, problem.field, label) for piece, label in zip(pieces, labels, strict=False)]
 
 
 def find_answer(trace: Trace, part: Problem) -> int | None:

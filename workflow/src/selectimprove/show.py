@@ -22,7 +22,7 @@ from selectimprove.marking import mark_completion
 from selectimprove.problems import AnyProblem, make_problem
 from selectimprove.provenance import RECORD, check_digest
 from selectimprove.seeds import hash_seed
-from selectimprove.strategies import OPENING_NAMES, STRATEGIES, SUITED, read_completion
+from selectimprove.strategies import OPENING_NAMES, STRATEGIES, SUITED, read_completion, write_solution
 from selectimprove.texts import TEXT_FORMS, TextForm
 
 CHECKPOINT = re.compile(r"(?:sft|rl)/([^/]+)/seed([0-9]+)/checkpoints/step([0-9]+)")  # below the folder of results
@@ -72,7 +72,7 @@ def show_problem(arguments: argparse.Namespace) -> None:
         name, problem = read_problem(data, arguments.index)
     else:
         name, problem = f"as typed in, symbols of {data}", parse_prompt(arguments.prompt, data, text)
-    completions = sample_texts(checkpoint, text.write_prompt(problem), text, arguments)
+    completions = sample_texts(checkpoint, problem, text, arguments)
     print(f"checkpoint  {checkpoint}\nproblem     {name}\n")
     print(indent(text.write_prompt(problem)))
     print(f"{describe_problem(problem)}\n")
@@ -81,7 +81,7 @@ def show_problem(arguments: argparse.Namespace) -> None:
         print(f"Completion {number}: {describe_completion(completion, problem, text)}{cut_off}\n{indent(completion)}")
     for strategy in STRATEGIES:
         suits = f" (suits {problem.kind})" if SUITED.get(problem.kind) == strategy else ""
-        print(f"Right, {strategy}{suits}:\n{indent(write_right(problem, strategy, text))}")
+        print(f"Right, {strategy}{suits}:\n{indent(write_solution(problem, [strategy] * len(problem.parts), text))}")
 
 
 def find_checkpoint(results: Path, run: str, seed: int, step: int | None) -> Path:
@@ -157,7 +157,7 @@ def parse_prompt(prompt: str, data: Path, text: TextForm) -> AnyProblem:
 
 
 def sample_texts(
-    checkpoint: Path, prompt: str, text: TextForm, arguments: argparse.Namespace
+    checkpoint: Path, problem: AnyProblem, text: TextForm, arguments: argparse.Namespace
 ) -> list[tuple[str, bool]]:
     """Return the completions that the model writes, each with whether it came to its end.
 
@@ -174,11 +174,13 @@ def sample_texts(
     tokenizer, model = load_tokenizer(str(checkpoint)), load_model(str(checkpoint)).eval()
     if torch.cuda.is_available():
         model = model.cuda()
+    prompt = text.write_prompt(problem)
     ids = encode_prompt(tokenizer, prompt)
     if tokenizer.unk_token_id in ids:
         unknown = [word for word in prompt.split() if tokenizer.unk_token_id in encode_prompt(tokenizer, word)]
         raise ValueError(f"{checkpoint}: the model does not know these words of the prompt: {', '.join(unknown)}")
-    opening = text.write_opening(OPENING_NAMES[arguments.strategy]) if arguments.strategy else ""
+    label = problem.part_labels[0]
+    opening = text.write_opening(OPENING_NAMES[arguments.strategy], label) if arguments.strategy else ""
     fewest = len(tokenizer(opening, add_special_tokens=False)["input_ids"]) + 1
     most = model.config.max_position_embeddings - len(ids)
     if not fewest <= arguments.max_completion_tokens <= most:
@@ -189,7 +191,7 @@ def sample_texts(
     sampled = sample_strategy(
         model,
         tokenizer,
-        [prompt],
+        [problem],
         arguments.strategy,
         text,
         completions_per_prompt=arguments.completions,
@@ -235,11 +237,6 @@ def name_place(place: int, problem: AnyProblem) -> str:
             return name if len(problem.parts) == 1 else f"part {number}, {name}"
         place -= part.steps + 2
     return "after the answer line"
-
-
-def write_right(problem: AnyProblem, strategy: str, text: TextForm) -> str:
-    """Return the right completion with each part in this strategy."""
-    return text.join_parts([text.write_completion(STRATEGIES[strategy](part), part.field) for part in problem.parts])
 
 
 def indent(lines: str) -> str:

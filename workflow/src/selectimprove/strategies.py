@@ -5,6 +5,7 @@ x, undoing the steps. Each can be written for each kind. On the kind it does not
 on evaluation) the completion opens with the very value that is asked for, which a solver can only guess.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from selectimprove.field import INVERSE_OPERATORS
@@ -92,7 +93,16 @@ def _find_failure(problem: Problem, strategy: str, trace: Trace) -> tuple[int | 
     return None, None
 
 
-def _find_strategy(trace: Trace) -> str:
+def write_solution(problem: AnyProblem, strategies: Iterable[str], text: TextForm) -> str:
+    """Return the right completion of a problem with each part in its strategy."""
+    parts = zip(problem.parts, problem.part_labels, strategies, strict=True)
+    return text.join_parts(
+        [text.write_completion(STRATEGIES[strategy](part), part.field, label) for part, label, strategy in parts]
+    )
+
+
+def find_strategy(trace: Trace) -> str:
+    """Return the strategy that a trace opens with, or "none"."""
     names = {name: strategy for strategy, name in OPENING_NAMES.items()}
     return names[trace.opening[0]] if trace.opening else "none"
 
@@ -101,7 +111,7 @@ def read_completion(completion: str, problem: AnyProblem, text: TextForm) -> Rea
     """Judge any completion against its problem; never raises."""
     traces = read_parts(completion, problem, text)
     answer = find_final_answer(traces, problem)
-    strategies = [_find_strategy(trace) for trace in traces]
+    strategies = [find_strategy(trace) for trace in traces]
     failures = [
         _find_failure(part, strategy, trace)
         for part, strategy, trace in zip(problem.parts, strategies, traces, strict=False)

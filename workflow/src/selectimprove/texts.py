@@ -8,7 +8,8 @@ that gives both ends of the chain, of which only the one that was asked for coun
     sentences  Start: x = e3. Step 7: add e5. ...   ->  x = e3 / Step 7: e3 + e5 = e9 / ... / Answer: x = e3, y = e1
 
 The prompt of a composition states its parts in a row, where the word A (the answer before) stands for what a part is
-given; a completion is one such trace a part, each with its answer line.
+given; a completion is one such trace a part, each with its answer line. In symbolic words such a trace is preceded by
+the label of the part's first step, which says where in the prompt the part is.
 """
 
 import re
@@ -65,13 +66,15 @@ class TextForm(Protocol):
         """
         ...
 
-    def write_opening(self, name: str) -> str:
-        """Return the words that open a completion whose opening names `name`, x or y."""
+    def write_opening(self, name: str, label: int | None = None) -> str:
+        """Return the words that open a completion whose opening names `name`, x or y; label: as in write_completion."""
         ...
 
-    def write_completion(self, trace: Trace, field: Field) -> str: ...
+    def write_completion(self, trace: Trace, field: Field, label: int | None = None) -> str:
+        """Return a trace in words; label: of the first step, where it is that of a composition's part."""
+        ...
 
-    def read_completion(self, completion: str, field: Field) -> Trace:
+    def read_completion(self, completion: str, field: Field, label: int | None = None) -> Trace:
         """Return what any text at all can be read as; never raises.
 
         The answer counts only if the completion ends with its one and only answer line, to the letter.
@@ -93,8 +96,8 @@ class TextForm(Protocol):
         """
         ...
 
-    def count_words(self, steps: int) -> int:
-        """Return how many words the completion of a problem of `steps` steps has: no tokenizer makes fewer tokens."""
+    def count_words(self, steps: int, parts: int) -> int:
+        """Return how many words a completion of parts of `steps` steps has: no tokenizer makes fewer tokens."""
         ...
 
 
@@ -199,23 +202,29 @@ class SymbolicText:
     def _read_end(word: str, field: Field) -> Given:
         return {"?": None, "A": "before"}[word] if word in ("?", "A") else _require(field.element(word), word)
 
-    def write_opening(self, name: str) -> str:
-        return name
+    def write_opening(self, name: str, label: int | None = None) -> str:
+        return " ".join([*self._write_label(label), name])
 
-    def write_completion(self, trace: Trace, field: Field) -> str:
-        words = [trace.opening[0], field.symbol(trace.opening[1])]
+    def write_completion(self, trace: Trace, field: Field, label: int | None = None) -> str:
+        words = [*self._write_label(label), trace.opening[0], field.symbol(trace.opening[1])]
         for step in trace.steps:
             words += [f"L{step.label}", SIGNS[step.operator], field.symbol(step.operand), field.symbol(step.result)]
         start, end = map(field.symbol, trace.answer)
         return " ".join([*words, "A", "x", start, "y", end])
 
-    def read_completion(self, completion: str, field: Field) -> Trace:
+    @staticmethod
+    def _write_label(label: int | None) -> list[str]:
+        return [] if label is None else [f"L{label}"]
+
+    def read_completion(self, completion: str, field: Field, label: int | None = None) -> Trace:
         words = completion.split(" ")
         answer = None
         if words.count("A") == 1 and words[-5:-3] == ["A", "x"] and words[-2] == "y":
             ends = field.element(words[-3]), field.element(words[-1])
             answer = None if None in ends else ends
         body = words[:-5] if answer else words
+        before = self._write_label(label)
+        body = body[len(before) :] if body[: len(before)] == before else []
         opening = None
         if len(body) >= 2 and body[0] in NAMES and (value := field.element(body[1])) is not None:
             opening = (body[0], value)
@@ -247,6 +256,8 @@ class SymbolicText:
             if room == 0 or word == "A" or word.startswith("L"):
                 pieces.append([])
                 room = {"A": 5, "x": 2, "y": 2}.get(word, 4)
+            elif word in NAMES and len(pieces[-1]) == 1 and pieces[-1][0].startswith("L"):
+                room = 2  # the opening of a part, behind its label
             pieces[-1].append(word)
             room -= 1
         return [" ".join(words) for words in pieces]
@@ -260,8 +271,8 @@ class SymbolicText:
             return None
         return TraceStep(int(words[0][1:]), OPERATORS[words[1]], operand, result)
 
-    def count_words(self, steps: int) -> int:
-        return 2 + 4 * steps + 5
+    def count_words(self, steps: int, parts: int) -> int:
+        return parts * (2 + 4 * steps + 5 + (parts > 1))
 
 
 class SentenceText:
@@ -331,10 +342,10 @@ class SentenceText:
             else _require(field.element(symbol), symbol)
         )
 
-    def write_opening(self, name: str) -> str:
+    def write_opening(self, name: str, label: int | None = None) -> str:
         return f"{name} ="
 
-    def write_completion(self, trace: Trace, field: Field) -> str:
+    def write_completion(self, trace: Trace, field: Field, label: int | None = None) -> str:
         lines = [f"{trace.opening[0]} = {field.symbol(trace.opening[1])}"]
         value = trace.opening[1]
         for step in trace.steps:
@@ -350,7 +361,7 @@ class SentenceText:
     _STEP = re.compile(r"Step ([1-9][0-9]{0,3}): (e[0-9]+) ([-+*/]) (e[0-9]+) = (e[0-9]+)")
     _ANSWER = re.compile(r"Answer: x = (e[0-9]+), y = (e[0-9]+)")
 
-    def read_completion(self, completion: str, field: Field) -> Trace:
+    def read_completion(self, completion: str, field: Field, label: int | None = None) -> Trace:
         lines = completion.split("\n")
         answer = None
         if completion.count("Answer:") == 1 and (match := self._ANSWER.fullmatch(lines[-1])):
@@ -391,8 +402,8 @@ class SentenceText:
             return None
         return TraceStep(int(match[1]), OPERATORS[match[3]], operand, result, left)
 
-    def count_words(self, steps: int) -> int:
-        return 3 + 7 * steps + 7
+    def count_words(self, steps: int, parts: int) -> int:
+        return parts * (3 + 7 * steps + 7)
 
 
 TEXT_FORMS: dict[str, TextForm] = {"symbolic": SymbolicText(), "sentences": SentenceText()}
