@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import signal
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -245,6 +246,25 @@ def test_training_state_that_holds_other_objects_is_not_unpickled(tmp_path, base
     with pytest.raises(pickle.UnpicklingError):
         run_sft(tmp_path, base, sft_data, epochs=2)
     assert not (tmp_path / "run").exists()
+
+
+def test_two_jobs_do_not_train_in_one_resume_folder(tmp_path, base, sft_data, monkeypatch):
+    """As when a job outlived the workflow that started it; the second leaves the first one's checkpoints alone."""
+    plain = sft.SFTTrainer.train
+
+    def train_beside_another(trainer, **arguments):
+        folder = Path(trainer.args.output_dir).parent
+        with (
+            pytest.raises(RuntimeError, match=f"^{folder}: another process is training here"),
+            training.lock_folder(folder),
+        ):
+            pass
+        return plain(trainer, **arguments)
+
+    monkeypatch.setattr(sft.SFTTrainer, "train", train_beside_another)
+    run_sft(tmp_path, base, sft_data)
+    with training.lock_folder(tmp_path / "resume"):
+        pass
 
 
 def test_checkpoint_that_is_being_written_is_never_resumed_from(tmp_path):

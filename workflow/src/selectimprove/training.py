@@ -5,6 +5,7 @@ the outputs of a failed job. Each is written in a folder beside them and moved t
 of its files. When training ends, the checkpoints to keep are copied out, and the resume folder is deleted.
 """
 
+import fcntl
 import hashlib
 import json
 import logging
@@ -16,7 +17,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -218,11 +219,28 @@ def find_last_checkpoint(folder: Path) -> Path | None:
     return last
 
 
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep other jobs out of a resume folder, such as one that outlived the workflow that started it.
+
+    Raises RuntimeError if there is one. The lock ends with its process, however that ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(f"{folder}: another process is training here; wait for its end, or end it") from error
+        yield
+
+
 def run_trainer(trainer: Trainer) -> None:
     """Train to the end, from the last trainer checkpoint if there is one.
 
-    Raises RuntimeError if training stopped before its end, after SIGTERM and with a checkpoint saved.
+    Raises RuntimeError if training stopped before its end, after SIGTERM and with a checkpoint saved, or if another
+    job is training in its resume folder.
     """
+    resume_folder = Path(trainer.args.output_dir).parent
     if not sys.stderr.isatty():
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(ProgressLog())
@@ -230,15 +248,16 @@ def run_trainer(trainer: Trainer) -> None:
     termination = StopOnTermination()
     trainer.add_callback(termination)
     trainer.add_callback(SealCheckpoints())
-    last = find_last_checkpoint(Path(trainer.args.output_dir).parent)
-    if last is not None:
-        logger.info("going on from %s", last)
-    earlier_handler = signal.signal(signal.SIGTERM, termination.request)
-    try:
-        with log_loop():
-            trainer.train(resume_from_checkpoint=str(last) if last else None)
-    finally:
-        signal.signal(signal.SIGTERM, earlier_handler)
+    with lock_folder(resume_folder) if trainer.is_world_process_zero() else nullcontext():
+        last = find_last_checkpoint(resume_folder)
+        if last is not None:
+            logger.info("going on from %s", last)
+        earlier_handler = signal.signal(signal.SIGTERM, termination.request)
+        try:
+            with log_loop():
+                trainer.train(resume_from_checkpoint=str(last) if last else None)
+        finally:
+            signal.signal(signal.SIGTERM, earlier_handler)
     if trainer.state.global_step < trainer.state.max_steps:
         done = f"{trainer.state.global_step} of {trainer.state.max_steps}"
         raise RuntimeError(f"training was stopped at step {done}; run again to go on from its last checkpoint")
