@@ -115,6 +115,10 @@ class Termination(TrainerCallback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+def metrics_equal(one, other):
+    return (one.parent / "metrics.csv").read_bytes() == (other.parent / "metrics.csv").read_bytes()
+
+
 def weights_equal(one, other):
     one, other = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
@@ -162,12 +166,14 @@ def test_terminated_training_keeps_its_state_and_goes_on(tmp_path, monkeypatch):
     whole = run_pretrain(tmp_path / "whole")
     resumed = terminate_once(monkeypatch, pretrain, lambda: run_pretrain(tmp_path / "stopped"))
     assert weights_equal(whole, resumed)
+    assert metrics_equal(whole, resumed)
 
 
 def test_terminated_rl_goes_on_with_the_same_draws(tmp_path, base, rl_data, rewarded_opening, monkeypatch):
     whole = run_rl(tmp_path / "whole", base, rl_data, updates=6)
     resumed = terminate_once(monkeypatch, grpo, lambda: run_rl(tmp_path / "stopped", base, rl_data, updates=6))
     assert weights_equal(whole[-1], resumed[-1])
+    assert metrics_equal(whole[-1], resumed[-1])
 
 
 def truncate(checkpoint):
@@ -204,7 +210,9 @@ def test_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, base, sf
     assert f"{checkpoints[2]} is damaged: going on from checkpoint-4" in caplog.text
     with pytest.raises(RuntimeError, match="checkpoint-6: this checkpoint is damaged"):
         training.keep_checkpoint(checkpoints[2], tmp_path / "kept", None, {})
-    assert weights_equal(whole, run_sft(tmp_path / "damaged", base, sft_data, epochs=2))
+    resumed = run_sft(tmp_path / "damaged", base, sft_data, epochs=2)
+    assert weights_equal(whole, resumed)
+    assert metrics_equal(whole, resumed)
 
 
 class FullDisk(TrainerCallback):

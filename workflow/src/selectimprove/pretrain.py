@@ -40,7 +40,7 @@ from selectimprove.training import (
     write_metrics,
 )
 
-METRICS = {"loss": "loss", "mean_token_accuracy": "token_accuracy", "num_tokens": "tokens"}
+METRICS = {"loss": "loss", "mean_token_accuracy": "token_accuracy"}
 
 logger = logging.getLogger(__name__)
 

@@ -37,7 +37,6 @@ METRICS = {
     "eval_completion_mean_token_accuracy": "validation_token_accuracy",
     "eval_sequence_loss": "validation_sequence_loss",
     "learning_rate": "learning_rate",
-    "num_tokens": "tokens",
 }
 
 

@@ -266,7 +266,8 @@ def run_trainer(trainer: Trainer) -> None:
 def write_metrics(trainer: Trainer, path: Path, names: dict[str, str]) -> None:
     """Write the metrics of every step as CSV. names: logged name -> column; other logged values are left out.
 
-    Times are never among them: the same run gives the same bytes. They are in the log, and in Snakemake's benchmarks.
+    The same run gives the same bytes, interrupted or not. So times are never among them (they are in the log, and in
+    Snakemake's benchmarks), nor is SFTTrainer's count of tokens, which starts anew when training goes on.
     """
     rows = [entry for entry in trainer.state.log_history if set(entry) & set(names)]
     table = pd.DataFrame(rows).groupby("step", as_index=False).last()
