@@ -7,17 +7,14 @@ Work is counted as in doctor.py. Tokens are those of SmolLM2's tokenizer, which 
 
 import argparse
 import itertools
-from pathlib import Path
 
-import yaml
 from tokenizers import Tokenizer
 
-from selectimprove.config import load_experiment, merge_defaults
+from selectimprove.doctor import load_preset
 from selectimprove.problems import sample_problems
 from selectimprove.strategies import STRATEGIES
 from selectimprove.texts import TEXT_FORMS
 
-ROOT = Path(__file__).parents[1]
 # Of the models' published configurations: width, feed-forward width, layers, heads, key heads, head width, whether the
 # output shares the embedding's weights, vocabulary.
 SHAPES = {
@@ -60,10 +57,8 @@ def measure_tokens(experiment, name: str, tokenizer: Tokenizer) -> tuple[float, 
 
 def count_passes(experiment, tokens: dict[str, tuple[float, float]]) -> dict[str, float]:
     """Return operations a weight, by stage, of all jobs of one seed; LoRA, so that the way back costs one pass."""
-    pairs = experiment.list_evaluations()
-    runs = list(dict.fromkeys(run for end, _ in pairs for run in experiment.find_lineage(end)))
     work = {"sft": 0.0, "rl": 0.0, "evaluate": 0.0}
-    for run in runs:
+    for run in experiment.list_runs_taken():
         spec = experiment.make_run_spec(run, 0)
         prompt, completion = tokens[spec.dataset]
         if run in experiment.sft_values:
@@ -71,7 +66,7 @@ def count_passes(experiment, tokens: dict[str, tuple[float, float]]) -> dict[str
         else:
             a_step = spec.prompts_per_step * (prompt + spec.completions_per_prompt * completion)
             work["rl"] += 8 * spec.updates * a_step
-    for run, name in pairs:
+    for run, name in experiment.list_evaluations():
         spec = experiment.make_evaluation_spec(run, name, 0)
         prompt, completion = tokens[spec.suite.dataset]
         problems = spec.suite.problems or experiment.datasets[spec.suite.dataset].sizes["test"]
@@ -84,9 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokenizer", default="results/smollm2/convert/checkpoint/tokenizer.json")
     arguments = parser.parse_args()
-    preset = yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text())
-    config = merge_defaults(yaml.safe_load((ROOT / "config.yaml").read_text()), preset)
-    experiment = load_experiment(config, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()))
+    experiment = load_preset("paper")
     tokenizer = Tokenizer.from_file(arguments.tokenizer)
     tokens = {name: measure_tokens(experiment, name, tokenizer) for name in experiment.datasets}
     work = count_passes(experiment, tokens)

@@ -141,20 +141,34 @@ def check_space(results: Path, needed_gb: float) -> None:
         raise ConfigError(f"{results}: {free_gb:.2f} GB are free, but disk_gb says that the preset needs {needed_gb}")
 
 
-def check_environment(conda_file: Path) -> None:
-    """Raise ConfigError if a package that the conda file pins is missing here, or of another version."""
+def read_pins(conda_file: Path) -> dict[str, str]:
+    """Return the version of each package that the conda file pins for pip."""
     entries = yaml.safe_load(conda_file.read_text())["dependencies"]
     [pins] = [entry["pip"] for entry in entries if isinstance(entry, dict)]
-    for name, pinned in (pin.split("==") for pin in pins):
+    return dict(pin.split("==") for pin in pins)
+
+
+def find_other_versions(pins: dict[str, str]) -> dict[str, str]:
+    """Return the installed version, or "none", of each package that is not as pinned."""
+    others = {}
+    for name, pinned in pins.items():
         try:
             found = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found = "none"
         if found.partition("+")[0] != pinned:  # the CPU build of torch is 2.13.0+cpu
-            raise ConfigError(
-                f"{name}: found {found}, must be version {pinned}; complete the environment with `make env`, or with "
-                "pip install --require-hashes -r envs/requirements.txt"
-            )
+            others[name] = found
+    return others
+
+
+def check_environment(conda_file: Path) -> None:
+    """Raise ConfigError if a package that the conda file pins is missing here, or of another version."""
+    pins = read_pins(conda_file)
+    for name, found in find_other_versions(pins).items():
+        raise ConfigError(
+            f"{name}: found {found}, must be version {pins[name]}; complete the environment with `make env`, or with "
+            "pip install --require-hashes -r envs/requirements.txt"
+        )
 
 
 def merge_defaults(defaults: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
@@ -307,6 +321,10 @@ class Experiment:
         drawn = [*self.figures.values(), *self.tables.values()]
         pairs = [pair for values in drawn for pair in self.list_figure_evaluations(values)]
         return list(dict.fromkeys([*pairs, *self.list_claim_evaluations()]))
+
+    def list_runs_taken(self) -> list[str]:
+        """Return the runs that any figure, table or claim takes, each after those that it starts from."""
+        return list(dict.fromkeys(run for end, _ in self.list_evaluations() for run in self.find_lineage(end)))
 
     def list_claim_evaluations(self) -> list[tuple[str, str]]:
         """Return each (run, suite) that a claim takes."""

@@ -8,14 +8,12 @@ own jobs so far, from results/<preset>/benchmarks; where there are none, it is t
 products, measured in a second, which no model reaches: such a time is told as "at least".
 """
 
-import importlib.metadata
 import importlib.util
 import itertools
 import os
 import platform
 import shutil
 import time
-import tomllib
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +26,15 @@ import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from selectimprove.config import DEFAULT_PRESET, Experiment, find_packaged_file, load_experiment, merge_defaults
+from selectimprove.config import (
+    DEFAULT_PRESET,
+    Experiment,
+    find_other_versions,
+    find_packaged_file,
+    load_experiment,
+    merge_defaults,
+    read_pins,
+)
 from selectimprove.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
 from selectimprove.problems import sample_problems
 from selectimprove.specs import LoraSpec, ModelSpec, RLSpec
@@ -70,14 +76,8 @@ def load_preset(name: str) -> Experiment:
 def describe_machine() -> dict[str, str]:
     """Return what was found: processors, memory, disk, GPUs, versions against the pins, hub, scheduler."""
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-    pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    pinned = dict(pin.split("==") for pin in pins)
-    installed = {name: importlib.metadata.version(name) for name in pinned}
-    others = [
-        f"{name} {installed[name]} instead of {version}"
-        for name, version in pinned.items()
-        if installed[name].partition("+")[0] != version  # after a + stands the build, such as cpu
-    ]
+    pins = read_pins(ROOT / "envs/selectimprove.yaml")
+    others = [f"{name} {found} instead of {pins[name]}" for name, found in find_other_versions(pins).items()]
     vllm = importlib.util.find_spec("vllm") is not None
     sbatch = shutil.which("sbatch")
     plugin = importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
@@ -87,7 +87,7 @@ def describe_machine() -> dict[str, str]:
         "disk": f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here",
         "GPUs": ", ".join(f"{gpu.name} ({gpu.total_memory / 1e9:.0f} GB)" for gpu in gpus) or "none",
         "vLLM": "installed" if vllm else "not installed",
-        "versions": "; ".join(others) or f"all {len(pinned)} as pinned",
+        "versions": "; ".join(others) or f"all {len(pins)} as pinned",
         "hub": find_hub(),
         "Slurm": f"{sbatch or 'no sbatch'}, Snakemake's plugin {'is' if plugin else 'is not'} installed",
     }
@@ -191,7 +191,7 @@ class Estimator:
     def list_jobs(self) -> list[Job]:
         """Return the jobs that fine-tune and evaluate for the preset's figures, tables and claims."""
         pairs = self.experiment.list_evaluations()
-        runs = list(dict.fromkeys(run for end, _ in pairs for run in self.experiment.find_lineage(end)))
+        runs = self.experiment.list_runs_taken()
         jobs = []
         for seed in self.experiment.seeds:
             jobs += [self.describe_training(run, seed) for run in runs]

@@ -83,7 +83,7 @@ def trace(file: Path) -> int:
 def list_artifacts(experiment: Experiment, results: Path) -> list[Path]:
     """Return what the workflow makes by default, and what that is made from: sidecars stand for their files."""
     evaluations = experiment.list_evaluations()
-    runs = list(dict.fromkeys(run for end, _ in evaluations for run in experiment.find_lineage(end)))
+    runs = experiment.list_runs_taken()
     datasets = [experiment.make_run_spec(run, experiment.seeds[0]).dataset for run in runs]
     datasets += [experiment.suites[suite].dataset for _, suite in evaluations]
     paths = [f"figures/{name}.json" for name in experiment.figures]
