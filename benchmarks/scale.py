@@ -2,7 +2,7 @@
 # python benchmarks/scale.py
 """The tables of docs/scale.md: the core of the paper preset for one seed, for every size of Qwen2.5, by counting.
 
-Work is counted as in doctor.py. Tokens are those of SmolLM2's tokenizer, which like Qwen2.5's writes digits one by one.
+Work is counted by doctor.py. Tokens are those of SmolLM2's tokenizer, which like Qwen2.5's writes digits one by one.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import itertools
 
 from tokenizers import Tokenizer
 
-from selectimprove.doctor import load_preset
+from selectimprove.doctor import count_evaluation, count_training, load_preset
 from selectimprove.problems import sample_problems
 from selectimprove.strategies import STRATEGIES
 from selectimprove.texts import TEXT_FORMS
@@ -56,22 +56,12 @@ def measure_tokens(experiment, name: str, tokenizer: Tokenizer) -> tuple[float, 
 
 
 def count_passes(experiment, tokens: dict[str, tuple[float, float]]) -> dict[str, float]:
-    """Return operations a weight, by stage, of all jobs of one seed; LoRA, so that the way back costs one pass."""
+    """Return operations a weight, by stage, of all jobs of one seed."""
     work = {"sft": 0.0, "rl": 0.0, "evaluate": 0.0}
     for run in experiment.list_runs_taken():
-        spec = experiment.make_run_spec(run, 0)
-        prompt, completion = tokens[spec.dataset]
-        if run in experiment.sft_values:
-            work["sft"] += 4 * spec.epochs * experiment.datasets[spec.dataset].sizes["train"] * (prompt + completion)
-        else:
-            a_step = spec.prompts_per_step * (prompt + spec.completions_per_prompt * completion)
-            work["rl"] += 8 * spec.updates * a_step
-    for run, name in experiment.list_evaluations():
-        spec = experiment.make_evaluation_spec(run, name, 0)
-        prompt, completion = tokens[spec.suite.dataset]
-        problems = spec.suite.problems or experiment.datasets[spec.suite.dataset].sizes["test"]
-        rounds = len(spec.checkpoint_steps) * max(1, len(spec.suite.forced_strategies))
-        work["evaluate"] += 2 * rounds * problems * (prompt + spec.suite.completions_per_problem * completion)
+        work["sft" if run in experiment.sft_values else "rl"] += count_training(experiment, run, 0, tokens)
+    for run, suite in experiment.list_evaluations():
+        work["evaluate"] += count_evaluation(experiment, run, suite, 0, tokens)
     return work
 
 

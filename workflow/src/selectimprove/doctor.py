@@ -133,6 +133,30 @@ def count_trained(model: PreTrainedModel, lora: LoraSpec | None) -> int:
     return sum(lora.rank * (layer.in_features + layer.out_features) for layer in layers)
 
 
+def count_training(experiment: Experiment, run: str, seed: int, tokens: dict[str, tuple[float, float]]) -> float:
+    """Return the operations a weight in training a run; tokens: of a prompt and a completion, by data set."""
+    spec = experiment.make_run_spec(run, seed)
+    prompt, completion = tokens[spec.dataset]
+    both_ways = OPERATIONS * (3 if spec.lora is None else 2)
+    if isinstance(spec, RLSpec):
+        # Sampling and, with a KL term, the reference are one pass each; the policy is one both ways.
+        passes = OPERATIONS * (2 if spec.beta else 1) + both_ways
+        return passes * spec.updates * spec.prompts_per_step * (prompt + spec.completions_per_prompt * completion)
+    return both_ways * spec.epochs * experiment.datasets[spec.dataset].sizes["train"] * (prompt + completion)
+
+
+def count_evaluation(
+    experiment: Experiment, run: str, suite_name: str, seed: int, tokens: dict[str, tuple[float, float]]
+) -> float:
+    """Return the operations a weight in evaluating a run on a suite; tokens: as for count_training."""
+    spec = experiment.make_evaluation_spec(run, suite_name, seed)
+    suite = spec.suite
+    prompt, completion = tokens[suite.dataset]
+    problems = suite.problems or experiment.datasets[suite.dataset].sizes["test"]
+    rounds = len(spec.checkpoint_steps) * max(1, len(suite.forced_strategies))
+    return OPERATIONS * rounds * problems * (prompt + suite.completions_per_problem * completion)
+
+
 class Estimator:
     """The jobs of an experiment, and the work in each."""
 
@@ -164,29 +188,16 @@ class Estimator:
     def describe_training(self, run: str, seed: int) -> Job:
         """Return the job of an SFT or RL run."""
         spec = self.experiment.make_run_spec(run, seed)
-        prompt, completion = self.tokens[spec.dataset]
-        both_ways = OPERATIONS * (3 if spec.lora is None else 2)
-        if isinstance(spec, RLSpec):
-            # Sampling and, with a KL term, the reference are one pass each; the policy is one both ways.
-            passes = OPERATIONS * (2 if spec.beta else 1) + both_ways
-            tokens = spec.updates * spec.prompts_per_step * (prompt + spec.completions_per_prompt * completion)
-            memory = self.measure_memory(spec.lora, references=1 if spec.beta else 0)
-            return Job("rl", f"rl/{run}_seed{seed}.tsv", tokens * passes * self.weights, memory)
-        sizes = self.experiment.datasets[spec.dataset].sizes
-        tokens = spec.epochs * sizes["train"] * (prompt + completion)
-        memory = self.measure_memory(spec.lora, references=0)
-        return Job("sft", f"sft/{run}_seed{seed}.tsv", tokens * both_ways * self.weights, memory)
+        work = self.weights * count_training(self.experiment, run, seed, self.tokens)
+        stage = "rl" if isinstance(spec, RLSpec) else "sft"
+        references = 1 if stage == "rl" and spec.beta else 0
+        return Job(stage, f"{stage}/{run}_seed{seed}.tsv", work, self.measure_memory(spec.lora, references))
 
-    def describe_evaluation(self, run: str, suite_name: str, seed: int) -> Job:
+    def describe_evaluation(self, run: str, suite: str, seed: int) -> Job:
         """Return the job that evaluates a run on a suite."""
-        spec = self.experiment.make_evaluation_spec(run, suite_name, seed)
-        suite = spec.suite
-        prompt, completion = self.tokens[suite.dataset]
-        problems = suite.problems or self.experiment.datasets[suite.dataset].sizes["test"]
-        rounds = len(spec.checkpoint_steps) * max(1, len(suite.forced_strategies))
-        tokens = rounds * problems * (prompt + suite.completions_per_problem * completion)
-        benchmark = f"evaluate/{run}_seed{seed}_{suite_name}.tsv"
-        return Job("evaluate", benchmark, tokens * OPERATIONS * self.weights, self.weights * find_dtype().itemsize)
+        work = self.weights * count_evaluation(self.experiment, run, suite, seed, self.tokens)
+        memory = self.weights * find_dtype().itemsize
+        return Job("evaluate", f"evaluate/{run}_seed{seed}_{suite}.tsv", work, memory)
 
     def list_jobs(self) -> list[Job]:
         """Return the jobs that fine-tune and evaluate for the preset's figures, tables and claims."""
