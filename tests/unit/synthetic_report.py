@@ -8,8 +8,8 @@ import pandas as pd
 from synthetic_scores import RL_RUNS, SFT_RUNS, add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
 from selectimprove.claims import COLUMNS as CLAIM_COLUMNS
-from selectimprove.config import find_module, read_caption
 from selectimprove.data import read_rows, write_dataset
+from selectimprove.experiment import find_module, read_caption
 from selectimprove.provenance import digest_file, write_json
 from selectimprove.rendering import render_figure, render_table
 from selectimprove.report import render_report

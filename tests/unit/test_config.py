@@ -10,14 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from selectimprove.config import (
-    ConfigError,
-    check_environment,
-    check_preset,
-    check_space,
-    load_experiment,
-    merge_defaults,
-)
+from selectimprove.config import check_preset, load_experiment, merge_defaults
+from selectimprove.environment import check_environment, check_space
+from selectimprove.experiment import ConfigError
 from selectimprove.scores import RUN_COLUMNS
 from selectimprove.specs import (
     DataSpec,

@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectimprove.config import ConfigError, load_experiment
+from selectimprove.config import load_experiment
+from selectimprove.experiment import ConfigError
 from selectimprove.runs import SETTINGS
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from synthetic_scores import make_rows
 
 import selectimprove
 from selectimprove import report
-from selectimprove.config import ConfigError, read_caption
+from selectimprove.experiment import ConfigError, read_caption
 from selectimprove.provenance import write_json
 from selectimprove.report import (
     CELL,

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import signal
 from pathlib import Path
 
@@ -96,12 +97,17 @@ class Interruption(TrainerCallback):
             raise KeyboardInterrupt
 
 
+def add_callback(patch, callback):
+    """Have every trainer call `callback`."""
+    plain = training.run_trainer
+    for module in (pretrain, training):
+        patch.setattr(module, "run_trainer", lambda trainer: (trainer.add_callback(callback), plain(trainer)))
+
+
 def interrupt_once(monkeypatch, run):
     """Call `run` with an interruption, then again without."""
     with monkeypatch.context() as patch:
-        plain = training.run_trainer
-        for module in (pretrain, sft, grpo):
-            patch.setattr(module, "run_trainer", lambda trainer: (trainer.add_callback(Interruption), plain(trainer)))
+        add_callback(patch, Interruption)
         with pytest.raises(KeyboardInterrupt):
             run()
     return run()
@@ -151,11 +157,10 @@ def test_pretraining_learns_and_resumes_exactly(tmp_path, monkeypatch):
     assert not (tmp_path / "resumed" / "resume").exists()
 
 
-def terminate_once(monkeypatch, module, run):
+def terminate_once(monkeypatch, run):
     """Call `run` with a SIGTERM, then again without."""
-    plain = training.run_trainer
     with monkeypatch.context() as patch:
-        patch.setattr(module, "run_trainer", lambda trainer: (trainer.add_callback(Termination), plain(trainer)))
+        add_callback(patch, Termination)
         with pytest.raises(RuntimeError, match="stopped at step 3 of"):
             run()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -164,14 +169,14 @@ def terminate_once(monkeypatch, module, run):
 
 def test_terminated_training_keeps_its_state_and_goes_on(tmp_path, monkeypatch):
     whole = run_pretrain(tmp_path / "whole")
-    resumed = terminate_once(monkeypatch, pretrain, lambda: run_pretrain(tmp_path / "stopped"))
+    resumed = terminate_once(monkeypatch, lambda: run_pretrain(tmp_path / "stopped"))
     assert weights_equal(whole, resumed)
     assert metrics_equal(whole, resumed)
 
 
 def test_terminated_rl_goes_on_with_the_same_draws(tmp_path, base, rl_data, rewarded_opening, monkeypatch):
     whole = run_rl(tmp_path / "whole", base, rl_data, updates=6)
-    resumed = terminate_once(monkeypatch, grpo, lambda: run_rl(tmp_path / "stopped", base, rl_data, updates=6))
+    resumed = terminate_once(monkeypatch, lambda: run_rl(tmp_path / "stopped", base, rl_data, updates=6))
     assert weights_equal(whole[-1], resumed[-1])
     assert metrics_equal(whole[-1], resumed[-1])
 
@@ -230,9 +235,9 @@ class FullDisk(TrainerCallback):
 def test_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path, base, sft_data, monkeypatch, size):
     """Of 27 kB of weights and 70 kB of optimizer state, one or the other does not fit."""
     whole = run_sft(tmp_path / "whole", base, sft_data, epochs=2)
-    full, plain = FullDisk(size), training.run_trainer
+    full = FullDisk(size)
     with monkeypatch.context() as patch:
-        patch.setattr(sft, "run_trainer", lambda trainer: (trainer.add_callback(full), plain(trainer)))
+        add_callback(patch, full)
         with pytest.raises((OSError, RuntimeError, SafetensorError)):
             run_sft(tmp_path / "full", base, sft_data, epochs=2)
         full.limit.__exit__(None, None, None)
@@ -431,9 +436,8 @@ class BadNumbers(TrainerCallback):
 @pytest.mark.parametrize("where", ["loss", "norm of the gradient"])
 def test_bad_number_stops_the_run_and_the_last_good_checkpoint_is_kept(tmp_path, base, sft_data, monkeypatch, where):
     whole = run_sft(tmp_path / "whole", base, sft_data, epochs=2)
-    plain = training.run_trainer
     with monkeypatch.context() as patch:
-        patch.setattr(sft, "run_trainer", lambda trainer: (trainer.add_callback(BadNumbers(where)), plain(trainer)))
+        add_callback(patch, BadNumbers(where))
         with pytest.raises(FloatingPointError, match=f"the {where} is nan at step 4; lower the learning rate"):
             run_sft(tmp_path / "bad", base, sft_data, epochs=2)
     [last] = (tmp_path / "bad" / "resume").glob("*/checkpoint-*")
@@ -450,6 +454,46 @@ def test_weights_that_give_no_number_stop_training(tmp_path, base, sft_data):
         run_sft(tmp_path / "sft", base, sft_data)
     assert not list(tmp_path.rglob("checkpoint-*"))
     assert not (tmp_path / "sft" / "step0").exists()
+
+
+class LittleMemory(TrainerCallback):
+    """From step 4 on, holds no micro-batch of more than `rows` rows."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step == 3 and args.per_device_train_batch_size > self.rows:
+            torch.empty(2**60)  # for torch's own error
+
+
+def test_training_goes_on_in_smaller_micro_batches_when_memory_runs_out(
+    tmp_path, base, sft_data, rl_data, rewarded_opening, monkeypatch, caplog
+):
+    def run(folder):
+        return [
+            run_sft(folder / "sft", base, sft_data, epochs=2),
+            run_rl(folder / "rl", base, rl_data, updates=6)[-1],
+        ]
+
+    whole = run(tmp_path / "whole")
+    assert "out of memory" not in caplog.text
+    add_callback(monkeypatch, LittleMemory(2))
+    smaller = run(tmp_path / "smaller")
+    assert re.findall(r"out of memory: on with (\d+) rows", caplog.text) == ["4", "2", "4", "2"]
+    assert caplog.text.count("going on from") == 4
+    for one, other in zip(whole, smaller, strict=True):
+        metrics = [pd.read_csv(model.parent / "metrics.csv") for model in (one, other)]
+        pd.testing.assert_frame_equal(*metrics, rtol=1e-3, atol=1e-5)
+        weights = [load_file(model / "model.safetensors") for model in (one, other)]
+        torch.testing.assert_close(*weights, atol=1e-4, rtol=1e-3)
+    add_callback(monkeypatch, LittleMemory(0))
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        run(tmp_path / "too_little")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    add_callback(monkeypatch, LittleMemory(4))
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        training.train_within_memory(lambda rows: torch.empty(2**60), 8)
 
 
 def test_evaluation_fills_every_column(tmp_path, base, rl_data):

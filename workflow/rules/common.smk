@@ -12,14 +12,9 @@ SOURCE = Path(workflow.basedir) / "workflow" / "src"
 sys.path.insert(0, str(SOURCE))
 
 from selectimprove import specs
-from selectimprove.config import (
-    ConfigError,
-    check_environment,
-    check_preset,
-    check_space,
-    load_experiment,
-    read_caption,
-)
+from selectimprove.config import check_preset, load_experiment
+from selectimprove.environment import check_environment, check_space
+from selectimprove.experiment import ConfigError, read_caption
 from selectimprove.failures import print_failures
 
 WORKFLOW = "workflow"

@@ -28,13 +28,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from selectimprove.config import (
     DEFAULT_PRESET,
-    Experiment,
-    find_other_versions,
     find_packaged_file,
     load_experiment,
     merge_defaults,
-    read_pins,
 )
+from selectimprove.environment import find_other_versions, read_pins
+from selectimprove.experiment import Experiment
 from selectimprove.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
 from selectimprove.problems import sample_problems
 from selectimprove.specs import LoraSpec, ModelSpec, RLSpec

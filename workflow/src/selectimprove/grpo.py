@@ -5,6 +5,7 @@ sampled (sampling.py) and when they are scored. Loss, KL estimate and advantages
 2024, section 4.1) unless the config says otherwise.
 """
 
+import dataclasses
 import logging
 from collections import defaultdict
 from collections.abc import Callable
@@ -36,8 +37,8 @@ from selectimprove.training import (
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
-    run_trainer,
     seed_training,
+    train_within_memory,
     trainer_settings,
     write_metrics,
 )
@@ -248,8 +249,13 @@ def train(
     inputs = digest_inputs(start, train_file, train_file.with_name(FIELD_FILE))
     rows = read_rows(train_file)
     resume_folder = find_resume_folder(resume_root, spec, inputs)
-    trainer = make_trainer(spec, start, rows, resume_folder)
-    run_trainer(trainer)
+    completions_per_step = spec.prompts_per_step * spec.completions_per_prompt
+
+    def make_trainer_within(completions: int) -> GRPOTrainer:
+        within = dataclasses.replace(spec, micro_batches=completions_per_step // completions)
+        return make_trainer(within, start, rows, resume_folder)
+
+    trainer = train_within_memory(make_trainer_within, completions_per_step // spec.micro_batches)
     if trainer.is_world_process_zero():
         write_metrics(trainer, metrics_file, list_metrics(rows))
         for step, folder in zip(spec.checkpoint_steps, checkpoint_folders, strict=True):

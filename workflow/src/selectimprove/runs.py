@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from selectimprove.config import Experiment
+from selectimprove.experiment import Experiment
 from selectimprove.provenance import RECORD, digest_path, write_whole
 from selectimprove.specs import dump_spec
 

@@ -24,8 +24,8 @@ from selectimprove.training import (
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
-    run_trainer,
     seed_training,
+    train_within_memory,
     trainer_settings,
     write_metrics,
 )
@@ -52,35 +52,22 @@ def encode_pairs(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase,
     return Dataset.from_list(encoded)
 
 
-def train(
-    spec: SFTSpec,
-    base: str,
-    data_folder: Path,
-    model_folder: Path,
-    metrics_file: Path,
-    resume_root: Path,
-    micro_batches: int = 1,
-) -> None:
-    """Fine-tune `base` (a folder or hub id) on the data set; write the final checkpoint and the step metrics.
+def make_trainer(
+    spec: SFTSpec, base: str, rows: dict[str, list[dict[str, Any]]], folder: Path, rows_per_pass: int
+) -> SFTTrainer:
+    """Return the trainer of a run that starts from `base` and keeps its own state in `folder`.
 
-    A LoRA adapter is merged into the checkpoint, so that RL has the whole SFT model as its reference. micro_batches:
-    the parts in which a batch, or each process's share of it, passes through the model.
+    rows: of the training and validation split; rows_per_pass: of a micro-batch, which pass through the model together.
     """
     seed = seed_training("sft", spec.run, spec.seed)
     tokenizer = load_tokenizer(base, spec.model.revision)
-    files = {split: Path(data_folder) / f"{split}.jsonl" for split in ("train", "validation")}
-    base_folder = [Path(base)] if Path(base).is_dir() else []
-    inputs = digest_inputs(*files.values(), Path(data_folder) / FIELD_FILE, *base_folder)
-    rows = {split: read_rows(file) for split, file in files.items()}
-    resume_folder = find_resume_folder(resume_root, spec, inputs)
-    rows_per_pass = spec.batch_size // (count_processes() * micro_batches)
-    trainer = SFTTrainer(
+    return SFTTrainer(
         model=load_model(base, spec.model.revision, find_training_dtype(spec.lora)),
         args=SFTConfig(
-            **trainer_settings(spec, resume_folder, seed),
+            **trainer_settings(spec, folder, seed),
             num_train_epochs=spec.epochs,
             per_device_train_batch_size=rows_per_pass,
-            gradient_accumulation_steps=micro_batches,
+            gradient_accumulation_steps=spec.batch_size // (rows_per_pass * count_processes()),
             per_device_eval_batch_size=rows_per_pass,
             eval_strategy="steps",
             eval_steps=spec.checkpoint_every,
@@ -97,7 +84,31 @@ def train(
         processing_class=tokenizer,
         peft_config=make_lora_config(spec.lora, spec.model.revision),
     )
-    run_trainer(trainer)
+
+
+def train(
+    spec: SFTSpec,
+    base: str,
+    data_folder: Path,
+    model_folder: Path,
+    metrics_file: Path,
+    resume_root: Path,
+    micro_batches: int = 1,
+) -> None:
+    """Fine-tune `base` (a folder or hub id) on the data set; write the final checkpoint and the step metrics.
+
+    A LoRA adapter is merged into the checkpoint, so that RL has the whole SFT model as its reference. micro_batches:
+    the parts in which a batch, or each process's share of it, passes through the model; more where memory runs out.
+    """
+    files = {split: Path(data_folder) / f"{split}.jsonl" for split in ("train", "validation")}
+    base_folder = [Path(base)] if Path(base).is_dir() else []
+    inputs = digest_inputs(*files.values(), Path(data_folder) / FIELD_FILE, *base_folder)
+    rows = {split: read_rows(file) for split, file in files.items()}
+    resume_folder = find_resume_folder(resume_root, spec, inputs)
+    trainer = train_within_memory(
+        lambda rows_per_pass: make_trainer(spec, base, rows, resume_folder, rows_per_pass),
+        spec.batch_size // (count_processes() * micro_batches),
+    )
     if trainer.is_world_process_zero():
         write_metrics(trainer, metrics_file, METRICS)
         last = resume_folder / f"checkpoint-{trainer.state.global_step}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selectimprove.chain import Chain, list_roots
-from selectimprove.config import Experiment
+from selectimprove.experiment import Experiment
 from selectimprove.provenance import RECORD, write_whole
 
 

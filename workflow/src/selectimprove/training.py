@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import torch
 import transformers
 from accelerate import PartialState
 from accelerate.utils import gather_object
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
 from selectimprove.models import load_model, load_tokenizer
@@ -261,6 +262,29 @@ def run_trainer(trainer: Trainer) -> None:
     if trainer.state.global_step < trainer.state.max_steps:
         done = f"{trainer.state.global_step} of {trainer.state.max_steps}"
         raise RuntimeError(f"training was stopped at step {done}; run again to go on from its last checkpoint")
+
+
+def train_within_memory(make_trainer: Callable[[int], Trainer], rows: int) -> Trainer:
+    """Train to the end, with half the rows in a micro-batch each time that memory runs out; return the last trainer.
+
+    make_trainer: makes a trainer from the rows of a micro-batch, beginning with `rows`. A batch stays as large as it
+    was, and the weights that come out are the same to rounding.
+
+    Raises RuntimeError as run_trainer does, and if memory runs out with an odd number of rows, or in one of several
+    processes, for which the others would wait.
+    """
+    while True:
+        try:
+            trainer = make_trainer(rows)
+            run_trainer(trainer)
+            return trainer
+        except RuntimeError as error:
+            if rows % 2 or count_processes() > 1 or not should_reduce_batch_size(error):
+                raise
+        trainer = None  # it holds what fills the memory, as did the error's traceback until here
+        clear_device_cache(garbage_collection=True)
+        rows //= 2
+        logger.warning("out of memory: on with %d rows in a micro-batch", rows)
 
 
 def write_metrics(trainer: Trainer, path: Path, names: dict[str, str]) -> None:

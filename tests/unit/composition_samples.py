@@ -1,0 +1,164 @@
+"""Compositions to test with: an oracle of their answers, and how their completions are written part by part."""
+
+import itertools
+import re
+
+from hypothesis import settings
+
+from selectimprove.field import Field
+from selectimprove.problems import Composition, Problem
+from selectimprove.strategies import STRATEGIES, SUITED
+
+GAPS = {"symbolic": " ", "sentences": "\n"}
+few_examples = settings(max_examples=40)
+
+GF11_FIELD = Field(11, (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 10))
+# 4 + 9 = 2, 2 * 7 = 3; then the x with x + 5 = 3, which is 9.
+PROBLEM = Composition(
+    (
+        Problem("evaluation", GF11_FIELD, 4, (("add", 9), ("multiply", 7)), 7),
+        Problem("inversion", GF11_FIELD, 9, (("add", 5),), 9),
+    )
+)
+INTRO = "We calculate in the finite field with 11 elements, written e0 to e10.\n"
+PIECES = {
+    "symbolic": {
+        "first": "L7 x e2 L7 + e5 e6 L8 * e9 e0 A x e2 y e0",
+        "second": "L9 y e0 L9 - e4 e5 A x e5 y e0",
+        "line": "A x {} y {}",
+        "turned line": "A y {1} x {0}",
+        "cut line": "A x {}",
+        "opening of a line": "A",
+    },
+    "sentences": {
+        "first": "x = e2\nStep 7: e2 + e5 = e6\nStep 8: e6 * e9 = e0\nAnswer: x = e2, y = e0",
+        "second": "y = e0\nStep 9: e0 - e4 = e5\nAnswer: x = e5, y = e0",
+        "line": "Answer: x = {}, y = {}",
+        "turned line": "Answer: y = {1}, x = {0}",
+        "cut line": "Answer: x = {}",
+        "opening of a line": "Answer:",
+    },
+}
+
+
+def find_given(part: Problem) -> int:
+    return part.start if part.kind == "evaluation" else part.end
+
+
+def find_content(problem) -> tuple:
+    """Return what makes a chain the same chain: a composition is that of all its operations from what it is given."""
+    if isinstance(problem, Problem):
+        return problem.start, problem.operations
+    return find_given(problem.parts[0]), tuple(itertools.chain.from_iterable(part.operations for part in problem.parts))
+
+
+# --- An oracle that knows the text forms and integer arithmetic, and nothing of the library.
+
+
+def split_prompt(prompt: str, form: str) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
+    """Return (name asked for, word given, [(label, sign, operand word), ...]) of each part of a prompt."""
+    parts = []
+    if form == "symbolic":
+        words = prompt.split(" ")
+        if words[0] == "M":
+            words = words[words.index("x") :]
+        while words:
+            assert words.pop(0) == "x"
+            ends = {"x": words.pop(0)}
+            steps = []
+            while words[0] != "y":
+                steps.append((words.pop(0).removeprefix("L"), words.pop(0), words.pop(0)))
+            words.pop(0)
+            ends["y"] = words.pop(0)
+            assert words.pop(0) == "?"
+            asked = words.pop(0)
+            assert ends.pop(asked) == "?"
+            parts.append((asked, *ends.values(), steps))
+        return parts
+    for line in prompt.split("\n"):
+        words = line.rstrip(".?").split(" ")
+        if words[0] == "Start:":
+            steps = []
+            start = "?" if "not" in words else " ".join(words[3:])
+        elif words[0] == "Step":
+            steps.append((words[1].rstrip(":"), {"add": "+", "multiply": "*"}[words[2]], words[-1]))
+        elif words[0] == "End:":
+            end = "?" if "not" in words else " ".join(words[3:])
+        elif words[0] == "What":
+            asked, ends = words[2], {"x": start, "y": end}
+            assert ends.pop(asked) == "?"
+            parts.append((asked, *ends.values(), steps))
+    return parts
+
+
+def solve_prompt(prompt: str, form: str, symbols: dict[str, int]) -> list[int]:
+    """Return the answer of each part; x is found by trying every element of the field."""
+    before = {"symbolic": "A", "sentences": "the answer before"}[form]
+    order = len(symbols)
+    answers = []
+    for asked, word, steps in split_prompt(prompt, form):
+        assert (word == before) == bool(answers)
+        known = answers[-1] if answers else symbols[word]
+
+        def follow(value, steps=steps) -> int:
+            for _, sign, operand in steps:
+                value = value + symbols[operand] if sign == "+" else value * symbols[operand]
+            return value % order
+
+        if asked == "y":
+            answers.append(follow(known))
+        else:
+            (found,) = [value for value in range(order) if follow(value) == known]
+            answers.append(found)
+    return answers
+
+
+def pays(completion: str, problem, form: str) -> bool:
+    """Return whether there is exactly one answer line a part, the last of them at the end and right."""
+    symbols = {f"e{index}": element for index, element in enumerate(problem.field.elements)}
+    if form == "symbolic":
+        words = completion.split(" ")
+        lines = [words[place : place + 5] for place, word in enumerate(words) if word == "A"]
+        shaped = all(len(line) == 5 and (line[1], line[3]) == ("x", "y") for line in lines)
+        values = [(line[2], line[4]) for line in lines if shaped]
+        at_end = words[-5:] in lines
+    else:
+        lines = [line for line in completion.split("\n") if "Answer:" in line]
+        matches = [re.fullmatch(r"Answer: x = (\S+), y = (\S+)", line) for line in lines]
+        shaped = all(matches)
+        values = [match.groups() for match in matches if shaped]
+        at_end = completion.split("\n")[-1] in lines
+    if not (shaped and at_end and len(values) == len(problem.parts)):
+        return False
+    if not all(symbol in symbols for pair in values for symbol in pair):
+        return False
+    asked = 1 if problem.parts[-1].kind == "evaluation" else 0
+    return symbols[values[-1][asked]] == problem.parts[-1].answer
+
+
+# --- Completions, part by part.
+
+
+def write(problem, strategies, text) -> str:
+    return join(write_traces(problem, strategies), problem, text)
+
+
+def write_traces(problem, strategies) -> list:
+    """Return the right trace of each part in its strategy."""
+    return [STRATEGIES[name](part) for name, part in zip(strategies, problem.parts, strict=True)]
+
+
+def join(traces, problem, text) -> str:
+    labels = [min(step.label for step in trace.steps) for trace in traces]
+    return text.join_parts(
+        [text.write_completion(trace, problem.field, label) for trace, label in zip(traces, labels, strict=True)]
+    )
+
+
+def count_words(part, text) -> int:
+    """Return how many words a part of a composition has."""
+    return text.count_words(part.steps, 2) // 2
+
+
+def write_suited(problem, text) -> str:
+    return write(problem, [SUITED[part.kind] for part in problem.parts], text)
