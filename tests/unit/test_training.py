@@ -1,6 +1,7 @@
 """The training stages on models of a few thousand weights: they learn, they resume, they keep what they say."""
 
 import json
+import logging
 import os
 import pickle
 import re
@@ -476,6 +477,7 @@ def test_training_goes_on_in_smaller_micro_batches_when_memory_runs_out(
             run_rl(folder / "rl", base, rl_data, updates=6)[-1],
         ]
 
+    caplog.set_level(logging.INFO, training.__name__)
     whole = run(tmp_path / "whole")
     assert "out of memory" not in caplog.text
     add_callback(monkeypatch, LittleMemory(2))
@@ -483,8 +485,8 @@ def test_training_goes_on_in_smaller_micro_batches_when_memory_runs_out(
     assert re.findall(r"out of memory: on with (\d+) rows", caplog.text) == ["4", "2", "4", "2"]
     assert caplog.text.count("going on from") == 4
     for one, other in zip(whole, smaller, strict=True):
-        metrics = [pd.read_csv(model.parent / "metrics.csv") for model in (one, other)]
-        pd.testing.assert_frame_equal(*metrics, rtol=1e-3, atol=1e-5)
+        losses = [pd.read_csv(model.parent / "metrics.csv")["loss"].tolist() for model in (one, other)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-3, abs=1e-5)
         weights = [load_file(model / "model.safetensors") for model in (one, other)]
         torch.testing.assert_close(*weights, atol=1e-4, rtol=1e-3)
     add_callback(monkeypatch, LittleMemory(0))
