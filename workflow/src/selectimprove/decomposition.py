@@ -34,6 +34,12 @@ def split_gain(
     return selection.sum(-1), improvement.sum(-1)
 
 
+def find_step_ranges(scores: pd.DataFrame) -> list[tuple[int, int]]:
+    """Return the lowest and highest number of steps of each suite whose completions open freely, short ones first."""
+    free = scores[scores["forced_strategy"].isna()]
+    return sorted(free.groupby("suite")["steps"].agg(["min", "max"]).itertuples(index=False, name=None))
+
+
 def measure_problems(scores: pd.DataFrame) -> pd.DataFrame:
     """Return one row a checkpoint and problem, indexed by run, checkpoint_step, seed, kind, steps and problem_id.
 

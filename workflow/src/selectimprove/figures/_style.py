@@ -67,21 +67,23 @@ def choose_length_looks(lengths: list[int]) -> dict[int, Look]:
 
 def draw_accuracy(axes: Axes, rows: pd.DataFrame, look: Look, band_alpha: float = 0.15) -> None:
     """Draw the accuracy of one curve's rows over RL steps, all seeds pooled, with its 95 % band."""
-    summary = summarize_accuracy(rows, ["checkpoint_step"])
-    steps = summary["checkpoint_step"]
-    axes.fill_between(
-        steps, 100 * summary["low"], 100 * summary["high"], color=look.color, alpha=band_alpha, linewidth=0
-    )
+    draw_curve(axes, summarize_accuracy(rows, ["checkpoint_step"]), "accuracy", look, band_alpha)
+
+
+def draw_curve(axes: Axes, line: pd.DataFrame, column: str, look: Look, band_alpha: float = 0.15) -> None:
+    """Draw a column of shares over RL steps, in percent, with the band from `low` to `high`."""
+    steps = line["checkpoint_step"]
+    axes.fill_between(steps, 100 * line["low"], 100 * line["high"], color=look.color, alpha=band_alpha, linewidth=0)
     axes.plot(
         steps,
-        100 * summary["accuracy"],
+        100 * line[column],
         color=look.color,
         marker=look.marker,
         linestyle=look.linestyle,
         label=look.label,
         linewidth=1.6,
         markersize=4.5,
-        markevery=1 + len(summary) // MOST_MARKERS,
+        markevery=1 + len(line) // MOST_MARKERS,
     )
 
 

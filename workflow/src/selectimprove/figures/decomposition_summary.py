@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from selectimprove.analysis import check_groups, select_last
-from selectimprove.decomposition import decompose_gains
+from selectimprove.decomposition import decompose_gains, find_step_ranges
 from selectimprove.figures._style import PART_COLORS, draw_grid
 from selectimprove.specs import KINDS
 
@@ -20,11 +20,10 @@ def draw(scores: pd.DataFrame) -> Figure:
     """Return the figure. Raises ValueError if free or forced scores of a run, or of its SFT start, are missing."""
     ends = select_last(scores)
     runs = list(ends.loc[ends["checkpoint_step"] > 0, "run"].unique())
-    free = ends[ends["forced_strategy"].isna()]
-    ranges = free.groupby("suite")["steps"].agg(["min", "max"]).sort_values("min")
+    ranges = find_step_ranges(ends)
     figure = Figure(figsize=(7.6, 1 + 0.62 * len(runs) * len(KINDS) / 2), layout="constrained")
     grid = figure.subplots(len(KINDS), len(ranges), sharex=True, sharey=True, squeeze=False)
-    for column, (shortest, longest) in zip(grid.T, ranges.itertuples(index=False), strict=True):
+    for column, (shortest, longest) in zip(grid.T, ranges, strict=True):
         rows = ends[ends["steps"].between(shortest, longest)]
         pooled, seeds = decompose_gains(rows, ["kind"]), decompose_gains(rows, ["kind", "seed"])
         check_groups(pooled, {"run": runs, "kind": KINDS})

@@ -6,23 +6,12 @@ Step 0 is the SFT model. Bands are 95 % Wilson intervals over problems.
 """
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from selectimprove.analysis import check_groups, select_curves, summarize_share
-from selectimprove.figures._style import KIND_LOOKS, STEP_LABEL, Look, draw_accuracy, finish_axes
+from selectimprove.figures._style import KIND_LOOKS, STEP_LABEL, draw_accuracy, draw_curve, finish_axes
 from selectimprove.specs import KINDS
 from selectimprove.strategies import SUITED
-
-
-def draw_routing(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
-    """Draw the share of forward openings over RL steps."""
-    line = summarize_share(rows, ["checkpoint_step"], rows["strategy"] == "forward")
-    steps = line["checkpoint_step"]
-    axes.fill_between(steps, 100 * line["low"], 100 * line["high"], color=look.color, alpha=0.15, linewidth=0)
-    axes.plot(
-        steps, 100 * line["share"], color=look.color, marker=look.marker, linestyle=look.linestyle, markersize=4.5
-    )
 
 
 def draw(scores: pd.DataFrame) -> Figure:
@@ -37,7 +26,9 @@ def draw(scores: pd.DataFrame) -> Figure:
     grid = figure.subplots(2, len(curves), sharex="col", sharey=True, squeeze=False)
     for (above, below), curve in zip(grid.T, curves, strict=True):
         for kind, look in KIND_LOOKS.items():
-            draw_routing(above, free[(free["curve"] == curve) & (free["kind"] == kind)], look)
+            opened = free[(free["curve"] == curve) & (free["kind"] == kind)]
+            routing = summarize_share(opened, ["checkpoint_step"], opened["strategy"] == "forward")
+            draw_curve(above, routing, "share", look)
             draw_accuracy(below, forced[(forced["curve"] == curve) & (forced["kind"] == kind)], look)
         above.set_title(curve, fontsize=9)
         below.set_xlabel(STEP_LABEL)

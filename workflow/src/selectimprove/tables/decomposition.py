@@ -6,7 +6,7 @@ By kind in each suite, and in the CSV by number of steps as well. Definitions: d
 import pandas as pd
 
 from selectimprove.analysis import select_last
-from selectimprove.decomposition import PARTS, decompose_gains
+from selectimprove.decomposition import PARTS, decompose_gains, find_step_ranges
 
 
 def compute(scores: pd.DataFrame) -> pd.DataFrame:
@@ -20,8 +20,7 @@ def compute(scores: pd.DataFrame) -> pd.DataFrame:
     ends = select_last(scores)
     single = decompose_gains(ends, ["kind", "steps"])
     tables = [single.assign(steps=single["steps"].astype(str))]
-    free = ends[ends["forced_strategy"].isna()]
-    for shortest, longest in free.groupby("suite")["steps"].agg(["min", "max"]).itertuples(index=False):
+    for shortest, longest in find_step_ranges(ends):
         rows = ends[ends["steps"].between(shortest, longest)]
         table = decompose_gains(rows, ["kind"]).assign(steps=f"{shortest}-{longest}")
         seeds = decompose_gains(rows, ["kind", "seed"]).groupby(["run", "kind"])[list(PARTS)].agg(["min", "max"])
