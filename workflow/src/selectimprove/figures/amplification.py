@@ -36,7 +36,17 @@ def draw(scores: pd.DataFrame) -> Figure:
     for mixture, line in mix_shares(rows).groupby("evaluation_share"):
         label = f"{100 * mixture:.0f} %"
         over_training.plot(line["checkpoint_step"], 100 * line["share"], color=colors[mixture], marker=".", label=label)
-    over_training.legend(title="evaluation\nproblems", fontsize=7, title_fontsize=7, frameon=False)
+    over_training.legend(
+        title="evaluation problems in RL",
+        ncols=len(shares),
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+        fontsize=7,
+        title_fontsize=7,
+        frameon=False,
+        columnspacing=0.8,
+        handlelength=1,
+    )
     last = select_last(rows[rows["checkpoint_step"] > 0])
     final = mix_shares(last)
     at_end.plot([0, 100], [0, 100], color="0.6", linestyle=":", linewidth=1)
@@ -54,7 +64,7 @@ def draw(scores: pd.DataFrame) -> Figure:
             linestyle=look.linestyle,
             label=look.label,
         )
-    by_kind.legend(fontsize=7, frameon=False)
+    by_kind.legend(ncols=len(KINDS), loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=7, frameon=False)
     for axes in (over_training, at_end, by_kind):
         finish_axes(axes)
     for axes in (at_end, by_kind):
