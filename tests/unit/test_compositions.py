@@ -11,11 +11,7 @@ from composition_samples import find_content, solve_prompt, split_prompt
 from generators import LABEL_POOL, run_chain
 
 from selectimprove.data import make_rows, read_rows, write_dataset
-from selectimprove.problems import (
-    check_capacity,
-    count_strata,
-    sample_problems,
-)
+from selectimprove.problems import check_capacity, count_strata, sample_problems
 from selectimprove.rewards import verify_completion
 from selectimprove.specs import KINDS, SPLITS, DatasetSpec, DataSpec, FieldSpec
 from selectimprove.strategies import STRATEGIES, read_completion

@@ -37,6 +37,13 @@ def draw_other(data, value: int, order: int) -> int:
     return (value + data.draw(st.integers(1, order - 1))) % order
 
 
+def change_answer(data, trace, end: int, order: int):
+    """Return the trace with another value at one end, 0 for x and 1 for y, of its answer line."""
+    answer = list(trace.answer)
+    answer[end] = draw_other(data, answer[end], order)
+    return dataclasses.replace(trace, answer=tuple(answer))
+
+
 @each_text
 @few_examples
 @given(problem=compositions(), data=st.data())
@@ -74,9 +81,8 @@ def test_wrong_answer_line_is_paid_unless_it_is_the_last(text, problem_and_strat
     problem, strategies = problem_and_strategies
     wrong_part = draw_part(data, problem)
     traces = write_traces(problem, strategies)
-    part, answer = problem.parts[wrong_part], list(traces[wrong_part].answer)
-    answer[part.kind == "evaluation"] = draw_other(data, part.answer, problem.field.order)
-    traces[wrong_part] = dataclasses.replace(traces[wrong_part], answer=tuple(answer))
+    part = problem.parts[wrong_part]
+    traces[wrong_part] = change_answer(data, traces[wrong_part], part.kind == "evaluation", problem.field.order)
     completion = join(traces, problem, text)
     reading = read_completion(completion, problem, text)
     stays = wrong_part < len(problem.parts) - 1
@@ -92,9 +98,8 @@ def test_wrong_given_end_in_an_answer_line_is_paid_but_not_right_throughout(text
     problem, strategies = problem_and_strategies
     wrong_part = draw_part(data, problem)
     traces = write_traces(problem, strategies)
-    part, answer = problem.parts[wrong_part], list(traces[wrong_part].answer)
-    answer[part.kind == "inversion"] = draw_other(data, find_given(part), problem.field.order)
-    traces[wrong_part] = dataclasses.replace(traces[wrong_part], answer=tuple(answer))
+    part = problem.parts[wrong_part]
+    traces[wrong_part] = change_answer(data, traces[wrong_part], part.kind == "inversion", problem.field.order)
     completion = join(traces, problem, text)
     reading = read_completion(completion, problem, text)
     assert (reading.correct, reading.correct_parts) == (True, len(problem.parts))

@@ -26,12 +26,7 @@ import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from selectimprove.config import (
-    DEFAULT_PRESET,
-    find_packaged_file,
-    load_experiment,
-    merge_defaults,
-)
+from selectimprove.config import DEFAULT_PRESET, find_packaged_file, load_experiment, merge_defaults
 from selectimprove.environment import find_other_versions, read_pins
 from selectimprove.experiment import Experiment
 from selectimprove.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype

@@ -215,7 +215,6 @@ def make_trainer(
 ) -> GRPOTrainer:
     """Return the trainer of a run that starts from the checkpoint `start` and keeps its own state in `folder`."""
     tokenizer = load_tokenizer(str(start))
-    completions_per_step = spec.prompts_per_step * spec.completions_per_prompt
     use_vllm = torch.cuda.is_available() and is_vllm_available()
     logger.info("completions are sampled by %s", "vLLM" if use_vllm else "sampling.py")
     return trainer_class(
@@ -225,7 +224,7 @@ def make_trainer(
             **trainer_settings(spec, folder, seed_training("rl", spec.run, spec.seed)),
             max_steps=spec.updates,
             lr_scheduler_type=spec.lr_schedule,
-            per_device_train_batch_size=completions_per_step // spec.micro_batches,
+            per_device_train_batch_size=spec.completions_per_step // spec.micro_batches,
             gradient_accumulation_steps=spec.micro_batches // count_processes(),
             num_generations=spec.completions_per_prompt,
             max_completion_length=spec.max_completion_tokens,
@@ -249,13 +248,12 @@ def train(
     inputs = digest_inputs(start, train_file, train_file.with_name(FIELD_FILE))
     rows = read_rows(train_file)
     resume_folder = find_resume_folder(resume_root, spec, inputs)
-    completions_per_step = spec.prompts_per_step * spec.completions_per_prompt
 
     def make_trainer_within(completions: int) -> GRPOTrainer:
-        within = dataclasses.replace(spec, micro_batches=completions_per_step // completions)
+        within = dataclasses.replace(spec, micro_batches=spec.completions_per_step // completions)
         return make_trainer(within, start, rows, resume_folder)
 
-    trainer = train_within_memory(make_trainer_within, completions_per_step // spec.micro_batches)
+    trainer = train_within_memory(make_trainer_within, spec.completions_per_step // spec.micro_batches)
     if trainer.is_world_process_zero():
         write_metrics(trainer, metrics_file, list_metrics(rows))
         for step, folder in zip(spec.checkpoint_steps, checkpoint_folders, strict=True):

@@ -177,6 +177,11 @@ class RLSpec:
     recipe_version: int = 3
 
     @property
+    def completions_per_step(self) -> int:
+        """The completions that an RL step samples and learns from."""
+        return self.prompts_per_step * self.completions_per_prompt
+
+    @property
     def checkpoint_steps(self) -> list[int]:
         """The RL steps after which a checkpoint is kept."""
         return list_kept_steps(self.updates, self.checkpoint_every)
