@@ -146,5 +146,5 @@ def test_smoke_preset_goes_on_after_an_interrupt(cluster, tmp_path):
     assert min(again.values()) >= 0
     assert sum(again.values()) <= CPUS
     others = counts.keys() - alone
-    assert {key[0].split("_")[0] for key in others} == {"data", "results", "scores"}
+    assert {key[0].split("_")[0] for key in others} == {"data", "results"}
     assert {key[1:3] for key in others} == {("cpu", None)}
