@@ -25,7 +25,7 @@ def draw(scores: pd.DataFrame) -> Figure:
                 color = "black" if value > 60 else "white"
                 axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=color, fontsize=9)
         axes.set_xticks(range(len(table.columns)), [f"{beta:g}" for beta in table.columns])
-        axes.set_yticks(range(len(table)), [f"{rate:.1e}, {group}" for rate, group in table.index])
+        axes.set_yticks(range(len(table)), [f"{rate:g}, {group:g}" for rate, group in table.index])
         axes.set_title(model, fontsize=10)
         axes.set_xlabel("beta")
     panels[0].set_ylabel("learning rate, group size")
