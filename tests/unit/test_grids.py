@@ -214,11 +214,12 @@ def test_full_preset_declares_every_run() -> None:
         + 2  # difficulty: 6-15 steps to train on, 10-15 to evaluate on
         + forward_shares  # diversity
         + (taught_parts + 2)  # composition: SFT; RL on 3-5 parts, evaluation on 1-6
-        + 2 * (3 + 2),  # GF(13) and stated maps: SFT of F, B and FB; RL on 2-5 and on 6-9 steps
+        + (3 + 2)  # GF(13): SFT of F, B and FB; RL on 2-5 and on 6-9 steps
+        + 2,  # stated maps: SFT of FB; RL on 6-9 steps
         "SFT runs": CORE["SFT runs"]
         + forward_shares
         + taught_parts
-        + 2 * 3  # GF(13) and stated maps
+        + (3 + 1)  # GF(13); stated maps: FB alone
         + 3 * rates,  # ablation of SFT
         "RL runs": CORE["RL runs"]
         + mixtures
