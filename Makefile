@@ -1,5 +1,5 @@
 # make reproduce    the tiny preset, from nothing to Table 1 and Figures 2-4
-# make test         all tests            make smoke    every rule, in a few minutes
+# make test         all tests            make smoke    every rule, in ten minutes
 # make chaos        20 runs of one chain, killed at random moments: do they end where an undisturbed one ends?
 # make fuzz         the configuration loader, the reader of completions and the verifier on 100,000 inputs each
 # make env          the virtual environment alone: every package at the version and with a hash of envs/requirements.txt,

@@ -1,7 +1,7 @@
 # Table of contents: the experiment is in config.yaml, the stages are in workflow/rules, what they run in workflow/src.
 #
 #   snakemake --cores all                                                   everything, tiny preset
-#   snakemake --cores all --configfile workflow/presets/smoke.yaml          every rule in a few minutes
+#   snakemake --cores all --configfile workflow/presets/smoke.yaml          every rule in ten minutes
 #   snakemake --cores all results/tiny/figures/figure2.pdf                  one figure and what it needs
 #   snakemake --cores all data                                              the data sets alone
 #   snakemake --cores 1 verify                                              is everything still as it was made?
