@@ -22,7 +22,7 @@ from trl import GRPOTrainer
 
 from selectimprove import grpo
 from selectimprove.config import load_experiment
-from selectimprove.data import read_rows
+from selectimprove.tasks.data import read_rows
 from selectimprove.training import prepare_process
 
 ROOT = Path(__file__).parents[1]

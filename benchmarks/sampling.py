@@ -18,9 +18,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 
-from selectimprove.data import read_rows
 from selectimprove.models import encode_prompt, load_model, load_tokenizer
 from selectimprove.sampling import sample_completions
+from selectimprove.tasks.data import read_rows
 from selectimprove.training import prepare_process
 
 MAX_COMPLETION_TOKENS = 52

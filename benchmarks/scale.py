@@ -11,9 +11,9 @@ import itertools
 from tokenizers import Tokenizer
 
 from selectimprove.doctor import count_evaluation, count_training, load_preset
-from selectimprove.problems import sample_problems
-from selectimprove.strategies import STRATEGIES
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.tasks.problems import sample_problems
+from selectimprove.tasks.strategies import STRATEGIES
+from selectimprove.tasks.texts import TEXT_FORMS
 
 # Of the models' published configurations: width, feed-forward width, layers, heads, key heads, head width, whether the
 # output shares the embedding's weights, vocabulary.

@@ -5,9 +5,9 @@ import re
 
 from hypothesis import settings
 
-from selectimprove.field import Field
-from selectimprove.problems import Composition, Problem
-from selectimprove.strategies import STRATEGIES, SUITED
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import Composition, Problem
+from selectimprove.tasks.strategies import STRATEGIES, SUITED
 
 GAPS = {"symbolic": " ", "sentences": "\n"}
 few_examples = settings(max_examples=40)

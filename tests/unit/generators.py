@@ -5,11 +5,11 @@ import random
 import pytest
 from hypothesis import strategies as st
 
-from selectimprove.field import Field
-from selectimprove.problems import Composition, Problem
-from selectimprove.specs import KINDS
-from selectimprove.strategies import STRATEGIES
-from selectimprove.texts import SIGNS, TEXT_FORMS, Trace, TraceStep
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import Composition, Problem
+from selectimprove.tasks.specs import KINDS
+from selectimprove.tasks.strategies import STRATEGIES
+from selectimprove.tasks.texts import SIGNS, TEXT_FORMS, Trace, TraceStep
 
 PRIMES = [number for number in range(5, 98) if all(number % divisor for divisor in range(2, number))]
 LABEL_POOL = 24

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from selectimprove import grpo, training
-from selectimprove.provenance import write_json
+from selectimprove.files import write_json
 from selectimprove.specs import RLSpec, parse_spec
 
 

@@ -8,15 +8,17 @@ import pandas as pd
 from synthetic_scores import RL_RUNS, SFT_RUNS, add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
 from selectimprove.claims import COLUMNS as CLAIM_COLUMNS
-from selectimprove.data import read_rows, write_dataset
 from selectimprove.experiment import find_module, read_caption
-from selectimprove.provenance import digest_file, write_json
+from selectimprove.files import write_json
+from selectimprove.provenance import digest_file
 from selectimprove.rendering import render_figure, render_table
 from selectimprove.report import render_report
 from selectimprove.scores import join_scores
-from selectimprove.specs import DatasetSpec, DataSpec, FieldSpec, ReportSpec
-from selectimprove.strategies import STRATEGIES, SUITED, read_completion
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.specs import ReportSpec
+from selectimprove.tasks.data import read_rows, write_dataset
+from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
+from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion
+from selectimprove.tasks.texts import TEXT_FORMS
 
 TEMPLATE = Path(__file__).parents[2] / "workflow" / "report" / "report.html.j2"
 TEXT = TEXT_FORMS["symbolic"]

@@ -15,9 +15,7 @@ from selectimprove.environment import check_environment, check_space
 from selectimprove.experiment import ConfigError
 from selectimprove.scores import RUN_COLUMNS
 from selectimprove.specs import (
-    DataSpec,
     EvaluationSpec,
-    FieldSpec,
     FigureSpec,
     LoraSpec,
     PretrainSpec,
@@ -28,6 +26,7 @@ from selectimprove.specs import (
     dump_spec,
     parse_spec,
 )
+from selectimprove.tasks.specs import DataSpec, FieldSpec
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"

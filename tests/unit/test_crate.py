@@ -10,7 +10,8 @@ from crate_checks import check_crate
 from synthetic_scores import add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
 from selectimprove.crate import METADATA, write_crate
-from selectimprove.provenance import RECORD, write_json
+from selectimprove.files import write_json
+from selectimprove.provenance import RECORD
 from selectimprove.rendering import render_figure
 from selectimprove.scores import join_scores
 

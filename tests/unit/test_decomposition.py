@@ -9,7 +9,7 @@ from synthetic_scores import make_rows
 
 from selectimprove import decomposition
 from selectimprove.decomposition import PARTS, decompose_gains, split_gain
-from selectimprove.strategies import SUITED
+from selectimprove.tasks.strategies import SUITED
 
 PROBLEMS = 40  # a cell
 FACTORS = st.floats(0, 1)

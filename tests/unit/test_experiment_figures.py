@@ -5,8 +5,8 @@ import pytest
 from synthetic_scores import make_rows
 
 from selectimprove.figures import amplification, composition, difficulty, diversity, rl_heatmap, text_variants
-from selectimprove.specs import KINDS
 from selectimprove.tables import accuracy, rl_ablation, sft_ablation
+from selectimprove.tasks.specs import KINDS
 
 PROBLEMS = 20
 

@@ -13,7 +13,7 @@ from selectimprove.figures import figure2, figure3, figure4
 from selectimprove.figures._style import LOOKS, choose_looks
 from selectimprove.provenance import digest_file
 from selectimprove.rendering import render_figure
-from selectimprove.specs import KINDS
+from selectimprove.tasks.specs import KINDS
 
 FIGURES = [figure2, figure3, figure4]
 

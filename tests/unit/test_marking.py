@@ -5,11 +5,11 @@ from generators import answered, each_text, mutations, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectimprove.field import Field
 from selectimprove.marking import MarkedPiece, mark_completion
-from selectimprove.problems import Problem, compose_problems
-from selectimprove.strategies import STRATEGIES, SUITED, read_completion
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import Problem, compose_problems
+from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion
+from selectimprove.tasks.texts import TEXT_FORMS
 
 SYMBOLIC, SENTENCES = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
 GF11 = Field(11, (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 10))

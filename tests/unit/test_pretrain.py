@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 from tiny_models import ORDER, make_pretrain_spec
 
-from selectimprove.field import Field, apply_operator
 from selectimprove.models import create_tokenizer
 from selectimprove.pretrain import IGNORED, encode_corpus, write_facts, write_log
-from selectimprove.texts import OPERATORS
+from selectimprove.tasks.field import Field, apply_operator
+from selectimprove.tasks.texts import OPERATORS
 
 LOGS = 4000
 

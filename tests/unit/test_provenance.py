@@ -3,7 +3,8 @@
 import pytest
 from broken_disk import file_size_limit
 
-from selectimprove.provenance import check_digest, put_in_place, write_json, write_whole
+from selectimprove.files import put_in_place, write_json, write_whole
+from selectimprove.provenance import check_digest
 
 
 def test_file_that_does_not_fit_leaves_the_one_before(tmp_path):

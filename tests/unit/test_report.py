@@ -14,7 +14,7 @@ from synthetic_scores import make_rows
 import selectimprove
 from selectimprove import report
 from selectimprove.experiment import ConfigError, read_caption
-from selectimprove.provenance import write_json
+from selectimprove.files import write_json
 from selectimprove.report import (
     CELL,
     FAILURE_WORDS,
@@ -25,7 +25,7 @@ from selectimprove.report import (
     read_table,
     render_report,
 )
-from selectimprove.strategies import FAILURES
+from selectimprove.tasks.strategies import FAILURES
 
 PACKAGE = Path(selectimprove.__file__).parent
 MODULES = [file for kind in ("figures", "tables") for file in (PACKAGE / kind).glob("[!_]*.py")]

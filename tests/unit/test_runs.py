@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from selectimprove.config import load_experiment
-from selectimprove.provenance import RECORD, digest_checkpoint, digest_file, write_json
+from selectimprove.files import write_json
+from selectimprove.provenance import RECORD, digest_checkpoint, digest_file
 from selectimprove.runs import SETTINGS, find_checkpoint, find_state, format_runs, list_runs
 
 ROOT = Path(__file__).parents[2]

@@ -18,16 +18,12 @@ from tiny_models import (
 )
 
 from selectimprove import grpo, models, sft
-from selectimprove.data import read_rows, write_dataset
 from selectimprove.evaluation import evaluate
-from selectimprove.models import (
-    decode_completion,
-    encode_completion,
-    encode_prompt,
-    load_tokenizer,
-)
+from selectimprove.models import decode_completion, encode_completion, encode_prompt, load_tokenizer
 from selectimprove.scores import read_scores
-from selectimprove.specs import DataSpec, EvaluationSpec, ModelSpec
+from selectimprove.specs import EvaluationSpec, ModelSpec
+from selectimprove.tasks.data import read_rows, write_dataset
+from selectimprove.tasks.specs import DataSpec
 
 
 @pytest.fixture

@@ -21,16 +21,16 @@ from tiny_models import (
 )
 
 from selectimprove.__main__ import main
-from selectimprove.data import read_rows, write_dataset
-from selectimprove.field import Field
 from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
-from selectimprove.problems import Problem, compose_problems
 from selectimprove.sampling import sample_completions
 from selectimprove.seeds import hash_seed
 from selectimprove.show import describe_completion, describe_problem
-from selectimprove.specs import DataSpec, FieldSpec
-from selectimprove.strategies import STRATEGIES
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.tasks.data import read_rows, write_dataset
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import Problem, compose_problems
+from selectimprove.tasks.specs import DataSpec, FieldSpec
+from selectimprove.tasks.strategies import STRATEGIES
+from selectimprove.tasks.texts import TEXT_FORMS
 from selectimprove.training import keep_checkpoint, seal_checkpoint
 
 SYMBOLIC, SENTENCES = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]

@@ -7,20 +7,10 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
-from selectimprove.data import write_dataset
 from selectimprove.models import create_model, create_tokenizer
-from selectimprove.specs import (
-    ArchitectureSpec,
-    DatasetSpec,
-    DataSpec,
-    FieldSpec,
-    LoraSpec,
-    ModelSpec,
-    PretrainSpec,
-    RLSpec,
-    SFTSpec,
-    SuiteSpec,
-)
+from selectimprove.specs import ArchitectureSpec, LoraSpec, ModelSpec, PretrainSpec, RLSpec, SFTSpec, SuiteSpec
+from selectimprove.tasks.data import write_dataset
+from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
 
 ORDER = 5
 FIELD = FieldSpec(ORDER, "fixed")

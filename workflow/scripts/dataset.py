@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
-from selectimprove.data import write_dataset
-from selectimprove.specs import DataSpec, parse_spec
+from selectimprove.provenance import record_dataset
+from selectimprove.specs import parse_spec
+from selectimprove.tasks.data import write_dataset
+from selectimprove.tasks.specs import DataSpec
 
 
 def main() -> None:
@@ -12,7 +14,9 @@ def main() -> None:
     parser.add_argument("--spec", required=True, help="DataSpec as JSON")
     parser.add_argument("--folder", required=True, type=Path, help="where the files go")
     arguments = parser.parse_args()
-    write_dataset(parse_spec(DataSpec, arguments.spec), arguments.folder)
+    spec = parse_spec(DataSpec, arguments.spec)
+    write_dataset(spec, arguments.folder)
+    record_dataset(spec, arguments.folder)
 
 
 if __name__ == "__main__":

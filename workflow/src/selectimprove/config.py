@@ -25,22 +25,12 @@ from selectimprove.experiment import (
     find_module,
     read_caption,
 )
-from selectimprove.field import LARGEST_ORDER, SMALLEST_ORDER, is_prime
 from selectimprove.grids import expand_grids
-from selectimprove.problems import check_capacity
-from selectimprove.specs import (
-    PACKAGED,
-    SPLITS,
-    ClaimSpec,
-    DatasetSpec,
-    FieldSpec,
-    ModelSpec,
-    RLSpec,
-    SFTSpec,
-    SuiteSpec,
-    build_spec,
-)
-from selectimprove.texts import TEXT_FORMS, SymbolicText
+from selectimprove.specs import PACKAGED, ClaimSpec, ModelSpec, RLSpec, SFTSpec, SuiteSpec, build_spec
+from selectimprove.tasks.field import LARGEST_ORDER, SMALLEST_ORDER, is_prime
+from selectimprove.tasks.problems import check_capacity
+from selectimprove.tasks.specs import SPLITS, DatasetSpec, FieldSpec
+from selectimprove.tasks.texts import TEXT_FORMS, SymbolicText
 
 CLAIMS_FILE = PACKAGE.parents[1] / "claims.yaml"
 DEFAULT_PRESET = "tiny"

@@ -22,7 +22,8 @@ from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
 from selectimprove.chain import Chain, list_roots
-from selectimprove.provenance import digest_file, find_commit, find_versions, write_json
+from selectimprove.files import write_json
+from selectimprove.provenance import digest_file, find_commit, find_versions
 
 METADATA = "ro-crate-metadata.json"
 PROFILES = {

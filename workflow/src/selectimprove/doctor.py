@@ -30,10 +30,10 @@ from selectimprove.config import DEFAULT_PRESET, find_packaged_file, load_experi
 from selectimprove.environment import find_other_versions, read_pins
 from selectimprove.experiment import Experiment
 from selectimprove.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
-from selectimprove.problems import sample_problems
 from selectimprove.specs import LoraSpec, ModelSpec, RLSpec
-from selectimprove.strategies import write_solution
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.tasks.problems import sample_problems
+from selectimprove.tasks.strategies import write_solution
+from selectimprove.tasks.texts import TEXT_FORMS
 
 ROOT = Path(__file__).parents[3]
 MEASURED_PROBLEMS = 32  # of a data set, whose mean lengths stand for all

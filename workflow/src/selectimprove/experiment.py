@@ -10,10 +10,7 @@ from selectimprove.specs import (
     ClaimSpec,
     ClaimsSpec,
     ConvertSpec,
-    DatasetSpec,
-    DataSpec,
     EvaluationSpec,
-    FieldSpec,
     FigureSpec,
     ModelSpec,
     PretrainSpec,
@@ -25,6 +22,7 @@ from selectimprove.specs import (
     digest_specs,
     list_kept_steps,
 )
+from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
 
 PACKAGE = Path(__file__).parent
 DEFAULT_EXPERIMENT = "core"

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from selectimprove.problems import AnyProblem
-from selectimprove.strategies import STRATEGIES, SUITED, find_strategy
-from selectimprove.texts import TextForm
+from selectimprove.tasks.problems import AnyProblem
+from selectimprove.tasks.strategies import STRATEGIES, SUITED, find_strategy
+from selectimprove.tasks.texts import TextForm
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
-from selectimprove.field import Field, apply_operator
 from selectimprove.models import create_model, create_tokenizer
-from selectimprove.problems import Problem
 from selectimprove.seeds import random_stream
 from selectimprove.specs import PretrainSpec
-from selectimprove.strategies import STRATEGIES
-from selectimprove.texts import NAMES, SIGNS, SymbolicText
+from selectimprove.tasks.field import Field, apply_operator
+from selectimprove.tasks.problems import Problem
+from selectimprove.tasks.strategies import STRATEGIES
+from selectimprove.tasks.texts import NAMES, SIGNS, SymbolicText
 from selectimprove.training import (
     IGNORED,
     find_resume_folder,

@@ -7,14 +7,14 @@ scores.write_scores); a figure's or table's is its sidecar (see rendering.py).
 import hashlib
 import importlib.metadata
 import json
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from selectimprove.files import write_json
 from selectimprove.specs import dump_spec
+from selectimprove.tasks.data import DATA_FILES
+from selectimprove.tasks.specs import DataSpec
 
 PACKAGE_ROOT = Path(__file__).parent
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "pandas", "matplotlib", "snakemake")
@@ -81,6 +81,12 @@ def make_record(spec: Any, inputs: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def record_dataset(spec: DataSpec, folder: Path) -> None:
+    """Write the record of a data set, with the digests of its files, beside them."""
+    digests = {name: digest_file(Path(folder) / name) for name in DATA_FILES}
+    write_json(Path(folder) / RECORD, {**make_record(spec, {}), "files": digests})
+
+
 def find_commit() -> str:
     """Return the commit of this code, with "+changes" if tracked files differ from it; "none" outside a checkout."""
     git = ["git", "-C", str(PACKAGE_ROOT)]
@@ -95,40 +101,3 @@ def find_commit() -> str:
 def find_versions() -> dict[str, str]:
     """Return the versions of the libraries that results depend on."""
     return {library: importlib.metadata.version(library) for library in LIBRARIES}
-
-
-def remove(path: Path) -> None:
-    """Remove a file or folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
-def put_in_place(path: Path) -> Iterator[Path]:
-    """Give the body a temporary name to write a file or folder to, and rename it to `path`: whole, or as it was before.
-
-    If the body fails, what it wrote is removed: on a full disk, that makes room for the message.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    remove(temporary)
-    try:
-        yield temporary
-        if temporary.is_dir():
-            remove(path)
-        temporary.replace(path)
-    finally:
-        remove(temporary)
-
-
-def write_whole(file: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` write to a temporary name and rename it into place: `file` is whole or not there."""
-    with put_in_place(Path(file)) as temporary:
-        write(temporary)
-
-
-def write_json(file: Path, content: Any) -> None:
-    """Write JSON, whole or not at all."""
-    write_whole(file, lambda path: path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n"))

@@ -15,7 +15,8 @@ from typing import Any
 import matplotlib
 import pandas as pd
 
-from selectimprove.provenance import digest_file, find_commit, find_versions, write_json, write_whole
+from selectimprove.files import write_json, write_whole
+from selectimprove.provenance import digest_file, find_commit, find_versions
 from selectimprove.scores import read_scores
 from selectimprove.specs import ClaimsSpec, FigureSpec
 

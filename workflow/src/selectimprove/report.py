@@ -16,21 +16,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from selectimprove.analysis import select_last
 from selectimprove.claims import COLUMNS
-from selectimprove.data import read_rows
+from selectimprove.files import write_json, write_whole
 from selectimprove.marking import mark_completion
-from selectimprove.provenance import (
-    RECORD,
-    digest_file,
-    digest_inputs,
-    find_commit,
-    make_record,
-    write_json,
-    write_whole,
-)
+from selectimprove.provenance import RECORD, digest_file, digest_inputs, find_commit, make_record
 from selectimprove.runs import SETTINGS
 from selectimprove.scores import read_scores
 from selectimprove.specs import ReportSpec
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.tasks.data import read_rows
+from selectimprove.tasks.texts import TEXT_FORMS
 
 VERDICTS = ("reproduced", "not reproduced", "inconclusive")
 CELL = ["run", "checkpoint_step", "kind", "steps", "correct"]

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from selectimprove.experiment import Experiment
-from selectimprove.provenance import RECORD, digest_path, write_whole
+from selectimprove.files import write_whole
+from selectimprove.provenance import RECORD, digest_path
 from selectimprove.specs import dump_spec
 
 SETTINGS = ("start", "dataset", "updates", "learning_rate", "beta", "completions_per_prompt")

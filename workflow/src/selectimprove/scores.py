@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
-from selectimprove.provenance import digest_inputs, make_record, write_whole
+from selectimprove.files import write_whole
+from selectimprove.provenance import digest_inputs, make_record
 
 RECORD_KEY = b"selectimprove"
 

@@ -7,7 +7,6 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
-from selectimprove.data import FIELD_FILE, read_rows
 from selectimprove.models import (
     encode_completion,
     encode_prompt,
@@ -18,6 +17,7 @@ from selectimprove.models import (
 )
 from selectimprove.provenance import digest_inputs
 from selectimprove.specs import SFTSpec
+from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.training import (
     IGNORED,
     count_processes,

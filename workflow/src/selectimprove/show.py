@@ -16,14 +16,14 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from selectimprove.data import FIELD_FILE, read_field, read_rows
-from selectimprove.field import Field
 from selectimprove.marking import mark_completion
-from selectimprove.problems import AnyProblem, make_problem
 from selectimprove.provenance import RECORD, check_digest
 from selectimprove.seeds import hash_seed
-from selectimprove.strategies import OPENING_NAMES, STRATEGIES, SUITED, read_completion, write_solution
-from selectimprove.texts import TEXT_FORMS, TextForm
+from selectimprove.tasks.data import FIELD_FILE, read_field, read_rows
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import AnyProblem, make_problem
+from selectimprove.tasks.strategies import OPENING_NAMES, STRATEGIES, SUITED, read_completion, write_solution
+from selectimprove.tasks.texts import TEXT_FORMS, TextForm
 
 CHECKPOINT = re.compile(r"(?:sft|rl)/([^/]+)/seed([0-9]+)/checkpoints/step([0-9]+)")  # below the folder of results
 MOST_COMPLETIONS = 256  # what sampling takes at once

@@ -13,19 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from selectimprove.tasks.specs import FieldSpec
+
 Spec = TypeVar("Spec")
 
-KINDS = ("evaluation", "inversion")
-SPLITS = ("train", "validation", "test")
 PACKAGED = "package:"
-
-
-@dataclass(frozen=True)
-class FieldSpec:
-    """GF(order); symbol_map: "fixed" for a seed, or "per_problem" and stated in each prompt."""
-
-    order: int
-    symbol_map: str
 
 
 @dataclass(frozen=True)
@@ -71,34 +63,6 @@ class ModelSpec:
     def is_on_hub(self) -> bool:
         """Whether the source is a hub id."""
         return self.source != "scratch" and not self.is_packaged and not Path(self.source).is_dir()
-
-
-@dataclass(frozen=True)
-class DatasetSpec:
-    """A data set over `field`. kinds, strategies: shares that sum to 1; sizes: problems a split.
-
-    parts: lowest and highest number of subproblems of a problem; steps: lowest and highest of a part. strategies may
-    also be "suited", each kind answered by the strategy that suits it, or None for RL data, which holds prompts only.
-    """
-
-    name: str
-    field: str
-    parts: tuple[int, int]
-    steps: tuple[int, int]
-    kinds: dict[str, float]
-    strategies: dict[str, float] | str | None
-    sizes: dict[str, int]
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """One data job: the three splits of a data set under one seed."""
-
-    dataset: DatasetSpec
-    field: FieldSpec
-    text: str
-    seed: int
-    recipe_version: int = 3
 
 
 @dataclass(frozen=True)

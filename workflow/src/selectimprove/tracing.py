@@ -14,7 +14,8 @@ from typing import Any
 
 from selectimprove.chain import Chain, list_roots
 from selectimprove.experiment import Experiment
-from selectimprove.provenance import RECORD, write_whole
+from selectimprove.files import write_whole
+from selectimprove.provenance import RECORD
 
 
 class Teller:

@@ -30,16 +30,9 @@ from accelerate.utils import gather_object
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
+from selectimprove.files import put_in_place, write_json, write_whole
 from selectimprove.models import load_model, load_tokenizer
-from selectimprove.provenance import (
-    RECORD,
-    digest_checkpoint,
-    digest_file,
-    make_record,
-    put_in_place,
-    write_json,
-    write_whole,
-)
+from selectimprove.provenance import RECORD, digest_checkpoint, digest_file, make_record
 from selectimprove.seeds import hash_seed
 from selectimprove.specs import digest_specs
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from selectimprove.analysis import summarize_accuracy
-from selectimprove.specs import KINDS
+from selectimprove.tasks.specs import KINDS
 
 STEP_LABEL = "RL step (updates)"
 ACCURACY_LABEL = "accuracy, one sample (pass@1, %)"

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from selectimprove.analysis import select_curves, select_last, summarize_share
 from selectimprove.figures._style import KIND_LOOKS, STEP_LABEL, choose_shades, draw_intervals, finish_axes
-from selectimprove.specs import KINDS
+from selectimprove.tasks.specs import KINDS
 
 
 def mix_shares(rows: pd.DataFrame) -> pd.DataFrame:

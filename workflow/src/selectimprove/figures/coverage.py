@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.analysis import check_groups, summarize_coverage
-from selectimprove.specs import KINDS
+from selectimprove.tasks.specs import KINDS
 
 COLORS = {"both": "#DDDDDD", "gained": "#009E73", "lost": "#D55E00", "neither": "#000000"}
 LABELS = {"both": "solved by both", "gained": "by RL only", "lost": "by the SFT model only", "neither": "by neither"}

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from selectimprove.analysis import check_groups
 from selectimprove.decomposition import decompose_gains
 from selectimprove.figures._style import PART_COLORS, STEP_LABEL, draw_grid, draw_intervals
-from selectimprove.specs import KINDS
+from selectimprove.tasks.specs import KINDS
 
 
 def draw_areas(axes: Axes, line: pd.DataFrame) -> None:

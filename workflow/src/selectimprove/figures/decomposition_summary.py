@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from selectimprove.analysis import check_groups, select_last
 from selectimprove.decomposition import decompose_gains, find_step_ranges
 from selectimprove.figures._style import PART_COLORS, draw_grid
-from selectimprove.specs import KINDS
+from selectimprove.tasks.specs import KINDS
 
 HEIGHT = 0.36
 

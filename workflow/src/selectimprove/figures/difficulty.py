@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from selectimprove.analysis import select_last, summarize_accuracy
 from selectimprove.figures._style import OTHER_LOOKS, Look, draw_intervals, finish_axes
-from selectimprove.specs import KINDS
+from selectimprove.tasks.specs import KINDS
 
 
 def draw(scores: pd.DataFrame) -> Figure:

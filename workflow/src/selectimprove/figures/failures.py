@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from selectimprove.analysis import check_groups, select_curves
 from selectimprove.figures._style import STEP_LABEL
-from selectimprove.specs import KINDS
-from selectimprove.strategies import FAILURES
+from selectimprove.tasks.specs import KINDS
+from selectimprove.tasks.strategies import FAILURES
 
 COLORS = {
     "right throughout": "#DDDDDD",

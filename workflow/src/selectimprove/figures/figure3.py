@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from selectimprove.analysis import check_groups, select_curves
 from selectimprove.figures._style import choose_looks, draw_kinds
-from selectimprove.specs import KINDS
+from selectimprove.tasks.specs import KINDS
 
 
 def draw(scores: pd.DataFrame) -> Figure:

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from selectimprove.analysis import check_groups, select_curves, summarize_share
 from selectimprove.figures._style import KIND_LOOKS, STEP_LABEL, draw_accuracy, draw_curve, finish_axes
-from selectimprove.specs import KINDS
-from selectimprove.strategies import SUITED
+from selectimprove.tasks.specs import KINDS
+from selectimprove.tasks.strategies import SUITED
 
 
 def draw(scores: pd.DataFrame) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from selectimprove.analysis import check_groups, select_curves, select_last, summarize_pass_at_k
 from selectimprove.figures._style import choose_looks, draw_grid
-from selectimprove.specs import KINDS
+from selectimprove.tasks.specs import KINDS
 
 STYLES = {"SFT": ":", "RL": "-"}
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from selectimprove.analysis import check_groups, select_curves
 from selectimprove.figures._style import Look, draw_kinds
-from selectimprove.specs import KINDS
+from selectimprove.tasks.specs import KINDS
 
 MAP_LOOKS = {
     "fixed": Look("#000000", "o", "-", "map fixed and hidden"),

@@ -7,10 +7,10 @@ from generators import each_text, fields, fields_and_traces, mutations, problems
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from selectimprove.field import Field
-from selectimprove.problems import Problem
-from selectimprove.strategies import STRATEGIES
-from selectimprove.texts import TEXT_FORMS, SymbolicText
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import Problem
+from selectimprove.tasks.strategies import STRATEGIES
+from selectimprove.tasks.texts import TEXT_FORMS, SymbolicText
 
 GF11 = Field(11, (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 10))
 PROBLEM = Problem("evaluation", GF11, start=4, operations=(("add", 9), ("multiply", 7)), first_label=7)

@@ -24,9 +24,9 @@ from generators import answered, calculate, compositions, each_text, mutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectimprove.rewards import verify_completion
-from selectimprove.strategies import FAILURES, STRATEGIES, SUITED, read_completion
-from selectimprove.texts import SIGNS, TEXT_FORMS, SymbolicText
+from selectimprove.tasks.rewards import verify_completion
+from selectimprove.tasks.strategies import FAILURES, STRATEGIES, SUITED, read_completion
+from selectimprove.tasks.texts import SIGNS, TEXT_FORMS, SymbolicText
 
 
 def draw_part(data, problem) -> int:

@@ -8,11 +8,12 @@ import re
 import pytest
 from generators import run_chain
 
-from selectimprove.data import make_rows, read_rows, write_dataset
-from selectimprove.problems import sample_problems
-from selectimprove.provenance import RECORD, digest_file, digest_inputs
-from selectimprove.specs import SPLITS, DatasetSpec, DataSpec, FieldSpec, build_spec, dump_spec, parse_spec
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.provenance import RECORD, digest_file, digest_inputs, record_dataset
+from selectimprove.specs import build_spec, dump_spec, parse_spec
+from selectimprove.tasks.data import make_rows, read_rows, write_dataset
+from selectimprove.tasks.problems import sample_problems
+from selectimprove.tasks.specs import SPLITS, DatasetSpec, DataSpec, FieldSpec
+from selectimprove.tasks.texts import TEXT_FORMS
 
 VARIANTS = list(itertools.product(["fixed", "per_problem"], ["symbolic", "sentences"], [True, False]))
 KEYS = {"id", "kind", "steps", "field_order", "start", "operations", "end", "first_label", "prompt", "answer"}
@@ -36,6 +37,7 @@ def written(request, tmp_path_factory):
     """A data set on disk: its spec and folder, for each symbol map, text form, and with or without completions."""
     spec, folder = make_spec(*request.param), tmp_path_factory.mktemp("data") / "below"
     write_dataset(spec, folder)
+    record_dataset(spec, folder)
     return spec, folder
 
 
@@ -108,6 +110,7 @@ def test_rows_read_back_hold_equal_problems(written) -> None:
 def test_written_twice_the_bytes_are_the_same(written, tmp_path) -> None:
     spec, folder = written
     write_dataset(spec, tmp_path)
+    record_dataset(spec, tmp_path)
     for file in folder.iterdir():
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
 
@@ -172,6 +175,7 @@ def test_damaged_field_is_named(content, tmp_path) -> None:
 
 def test_row_changed_after_it_was_made_is_found(tmp_path) -> None:
     write_dataset(make_spec(), tmp_path)
+    record_dataset(make_spec(), tmp_path)
     file = tmp_path / "test.jsonl"
     assert digest_inputs(file, tmp_path / "field.json") == {
         str(path): digest_file(path) for path in (file, tmp_path / "field.json")

@@ -10,12 +10,12 @@ import pytest
 from composition_samples import find_content, solve_prompt, split_prompt
 from generators import LABEL_POOL, run_chain
 
-from selectimprove.data import make_rows, read_rows, write_dataset
-from selectimprove.problems import check_capacity, count_strata, sample_problems
-from selectimprove.rewards import verify_completion
-from selectimprove.specs import KINDS, SPLITS, DatasetSpec, DataSpec, FieldSpec
-from selectimprove.strategies import STRATEGIES, read_completion
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.tasks.data import make_rows, read_rows, write_dataset
+from selectimprove.tasks.problems import check_capacity, count_strata, sample_problems
+from selectimprove.tasks.rewards import verify_completion
+from selectimprove.tasks.specs import KINDS, SPLITS, DatasetSpec, DataSpec, FieldSpec
+from selectimprove.tasks.strategies import STRATEGIES, read_completion
+from selectimprove.tasks.texts import TEXT_FORMS
 
 HALVES = {"forward": 0.5, "backward": 0.5}
 GF5, GF11 = FieldSpec(5, "fixed"), FieldSpec(11, "fixed")

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from selectimprove.field import INVERSE_OPERATORS, Field, apply_operator
 from selectimprove.seeds import random_stream
-from selectimprove.specs import KINDS, DatasetSpec, FieldSpec
+from selectimprove.tasks.field import INVERSE_OPERATORS, Field, apply_operator
+from selectimprove.tasks.specs import KINDS, DatasetSpec, FieldSpec
 
 Operation = tuple[str, int]
 BLOCK = 10

@@ -9,8 +9,8 @@ from generators import LABEL_POOL, problems, run_chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectimprove.problems import _chain_number, _decode_chain, count_chains, count_strata, sample_problems
-from selectimprove.specs import KINDS, SPLITS, DatasetSpec, FieldSpec
+from selectimprove.tasks.problems import _chain_number, _decode_chain, count_chains, count_strata, sample_problems
+from selectimprove.tasks.specs import KINDS, SPLITS, DatasetSpec, FieldSpec
 
 GF11 = FieldSpec(11, "fixed")
 

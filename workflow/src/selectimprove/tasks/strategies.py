@@ -8,10 +8,10 @@ on evaluation) the completion opens with the very value that is asked for, which
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from selectimprove.field import INVERSE_OPERATORS
-from selectimprove.problems import AnyProblem, Problem
-from selectimprove.rewards import find_answer, find_final_answer, read_parts
-from selectimprove.texts import TextForm, Trace, TraceStep
+from selectimprove.tasks.field import INVERSE_OPERATORS
+from selectimprove.tasks.problems import AnyProblem, Problem
+from selectimprove.tasks.rewards import find_answer, find_final_answer, read_parts
+from selectimprove.tasks.texts import TextForm, Trace, TraceStep
 
 OPENING_NAMES = {"forward": "x", "backward": "y"}
 FAILURES = ("wrong_opening", "stopped_early", "lost_place", "wrong_fact", "wrong_answer", "no_answer")

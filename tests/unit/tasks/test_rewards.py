@@ -5,11 +5,11 @@ from generators import each_text, mutations, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectimprove.field import Field
-from selectimprove.problems import Problem
-from selectimprove.rewards import verify_completion
-from selectimprove.strategies import STRATEGIES
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import Problem
+from selectimprove.tasks.rewards import verify_completion
+from selectimprove.tasks.strategies import STRATEGIES
+from selectimprove.tasks.texts import TEXT_FORMS
 
 # 3 + 5 = 8, 8 * 7 = 1 in GF(11); the symbol of each element bears its number, so the answer is e1, and e10 exists.
 PROBLEM = Problem("evaluation", Field(11, tuple(range(11))), 3, (("add", 5), ("multiply", 7)))

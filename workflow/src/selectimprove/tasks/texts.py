@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from selectimprove.field import Field
-from selectimprove.problems import AnyProblem, Problem, compose_problems, make_problem
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import AnyProblem, Problem, compose_problems, make_problem
 
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 OPERATORS = {sign: operator for operator, sign in SIGNS.items()}

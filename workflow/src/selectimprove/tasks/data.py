@@ -1,7 +1,5 @@
 """Data sets as JSON Lines: one problem a line, with everything needed to recompute its answer, and field.json beside.
 
-The record of a data set, provenance.json, has the digests of all of them.
-
 The splits of all data sets are disjoint by content (see problems.py), so any test split is held out from everything.
 """
 
@@ -9,15 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selectimprove.field import Field
-from selectimprove.problems import AnyProblem, Composition, Problem, sample_problems
-from selectimprove.provenance import RECORD, digest_file, make_record, write_json, write_whole
+from selectimprove.files import write_json, write_whole
 from selectimprove.seeds import random_stream
-from selectimprove.specs import SPLITS, DatasetSpec, DataSpec
-from selectimprove.strategies import SUITED, write_solution
-from selectimprove.texts import TEXT_FORMS
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import AnyProblem, Composition, Problem, sample_problems
+from selectimprove.tasks.specs import SPLITS, DatasetSpec, DataSpec
+from selectimprove.tasks.strategies import SUITED, write_solution
+from selectimprove.tasks.texts import TEXT_FORMS
 
 FIELD_FILE = "field.json"
+DATA_FILES = (*(f"{split}.jsonl" for split in SPLITS), FIELD_FILE)
 
 
 def make_rows(spec: DataSpec, split: str) -> list[dict[str, Any]]:
@@ -71,7 +70,7 @@ def write_symbols(field: Field) -> dict[str, int]:
 
 
 def write_dataset(spec: DataSpec, folder: Path) -> None:
-    """Write train.jsonl, validation.jsonl, test.jsonl and field.json to `folder`, and the record of them."""
+    """Write train.jsonl, validation.jsonl, test.jsonl and field.json (DATA_FILES) to `folder`."""
     folder = Path(folder)
     for split in SPLITS:
         lines = "".join(json.dumps(row) + "\n" for row in make_rows(spec, split))
@@ -81,9 +80,6 @@ def write_dataset(spec: DataSpec, folder: Path) -> None:
     write_json(
         folder / FIELD_FILE, {"order": spec.field.order, "symbol_map": spec.field.symbol_map, "symbols": symbols}
     )
-    names = [*(f"{split}.jsonl" for split in SPLITS), FIELD_FILE]
-    digests = {name: digest_file(folder / name) for name in names}
-    write_json(folder / RECORD, {**make_record(spec, {}), "files": digests})
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 import itertools
 
-from selectimprove.problems import AnyProblem, Problem
-from selectimprove.texts import NAMES, TextForm, Trace
+from selectimprove.tasks.problems import AnyProblem, Problem
+from selectimprove.tasks.texts import NAMES, TextForm, Trace
 
 
 def read_parts(completion: str, problem: AnyProblem, text: TextForm) -> list[Trace]:

@@ -20,10 +20,10 @@ from generators import answered, compositions, each_text, mutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectimprove.problems import compose_problems
-from selectimprove.rewards import verify_completion
-from selectimprove.strategies import read_completion
-from selectimprove.texts import TEXT_FORMS, SymbolicText
+from selectimprove.tasks.problems import compose_problems
+from selectimprove.tasks.rewards import verify_completion
+from selectimprove.tasks.strategies import read_completion
+from selectimprove.tasks.texts import TEXT_FORMS, SymbolicText
 
 
 @few_examples

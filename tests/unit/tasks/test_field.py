@@ -5,7 +5,7 @@ from generators import PRIMES, calculate, fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectimprove.field import INVERSE_OPERATORS, Field, apply_operator, is_prime
+from selectimprove.tasks.field import INVERSE_OPERATORS, Field, apply_operator, is_prime
 
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 

@@ -8,8 +8,8 @@ from generators import calculate, each_text, mutations, problems
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from selectimprove.strategies import STRATEGIES, read_completion
-from selectimprove.texts import SIGNS, TEXT_FORMS
+from selectimprove.tasks.strategies import STRATEGIES, read_completion
+from selectimprove.tasks.texts import SIGNS, TEXT_FORMS
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 SYMBOLIC = TEXT_FORMS["symbolic"]
