@@ -9,7 +9,8 @@ from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Composition, Problem
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import STRATEGIES
-from selectimprove.tasks.texts import SIGNS, TEXT_FORMS, Trace, TraceStep
+from selectimprove.tasks.texts import TEXT_FORMS
+from selectimprove.tasks.traces import SIGNS, Trace, TraceStep
 
 PRIMES = [number for number in range(5, 98) if all(number % divisor for divisor in range(2, number))]
 LABEL_POOL = 24

@@ -19,7 +19,7 @@ from selectimprove.models import (
     make_lora_config,
 )
 from selectimprove.specs import ConvertSpec, ModelSpec
-from selectimprove.tasks.texts import SymbolicText
+from selectimprove.tasks.symbolic import SymbolicText
 
 PROMPT = "x ? L1 + e2 L24 * e10 y e4 :"
 COMPLETION = "y e4 L24 / e10 e3 L1 - e2 e0 A x e0 y e4"

@@ -9,7 +9,7 @@ from tiny_models import ORDER, make_pretrain_spec
 from selectimprove.models import create_tokenizer
 from selectimprove.pretrain import IGNORED, encode_corpus, write_facts, write_log
 from selectimprove.tasks.field import Field, apply_operator
-from selectimprove.tasks.texts import OPERATORS
+from selectimprove.tasks.traces import OPERATORS
 
 LOGS = 4000
 

@@ -38,7 +38,7 @@ from selectimprove.scores import COLUMNS, read_record, read_scores
 from selectimprove.specs import EvaluationSpec, build_spec
 from selectimprove.tasks.data import read_rows
 from selectimprove.tasks.strategies import STRATEGIES
-from selectimprove.tasks.texts import SymbolicText
+from selectimprove.tasks.symbolic import SymbolicText
 
 TEXT = SymbolicText()
 

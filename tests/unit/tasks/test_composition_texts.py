@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from selectimprove.tasks.problems import compose_problems
 from selectimprove.tasks.rewards import verify_completion
 from selectimprove.tasks.strategies import read_completion
-from selectimprove.tasks.texts import TEXT_FORMS, SymbolicText
+from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.tasks.texts import TEXT_FORMS
 
 
 @few_examples

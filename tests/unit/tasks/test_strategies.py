@@ -9,7 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from selectimprove.tasks.strategies import STRATEGIES, read_completion
-from selectimprove.tasks.texts import SIGNS, TEXT_FORMS
+from selectimprove.tasks.texts import TEXT_FORMS
+from selectimprove.tasks.traces import SIGNS
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 SYMBOLIC = TEXT_FORMS["symbolic"]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem
 from selectimprove.tasks.strategies import STRATEGIES
-from selectimprove.tasks.texts import TEXT_FORMS, SymbolicText
+from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.tasks.texts import TEXT_FORMS
 
 GF11 = Field(11, (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 10))
 PROBLEM = Problem("evaluation", GF11, start=4, operations=(("add", 9), ("multiply", 7)), first_label=7)

@@ -26,7 +26,9 @@ from hypothesis import strategies as st
 
 from selectimprove.tasks.rewards import verify_completion
 from selectimprove.tasks.strategies import FAILURES, STRATEGIES, SUITED, read_completion
-from selectimprove.tasks.texts import SIGNS, TEXT_FORMS, SymbolicText
+from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.tasks.texts import TEXT_FORMS
+from selectimprove.tasks.traces import SIGNS
 
 
 def draw_part(data, problem) -> int:

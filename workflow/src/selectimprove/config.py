@@ -30,7 +30,8 @@ from selectimprove.specs import PACKAGED, ClaimSpec, ModelSpec, RLSpec, SFTSpec,
 from selectimprove.tasks.field import LARGEST_ORDER, SMALLEST_ORDER, is_prime
 from selectimprove.tasks.problems import check_capacity
 from selectimprove.tasks.specs import SPLITS, DatasetSpec, FieldSpec
-from selectimprove.tasks.texts import TEXT_FORMS, SymbolicText
+from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.tasks.texts import TEXT_FORMS
 
 CLAIMS_FILE = PACKAGE.parents[1] / "claims.yaml"
 DEFAULT_PRESET = "tiny"

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from selectimprove.specs import ArchitectureSpec, LoraSpec
-from selectimprove.tasks.texts import SymbolicText
+from selectimprove.tasks.symbolic import SymbolicText
 
 PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
 

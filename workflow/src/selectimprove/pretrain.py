@@ -28,7 +28,8 @@ from selectimprove.specs import PretrainSpec
 from selectimprove.tasks.field import Field, apply_operator
 from selectimprove.tasks.problems import Problem
 from selectimprove.tasks.strategies import STRATEGIES
-from selectimprove.tasks.texts import NAMES, SIGNS, SymbolicText
+from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.tasks.traces import NAMES, SIGNS
 from selectimprove.training import (
     IGNORED,
     find_resume_folder,

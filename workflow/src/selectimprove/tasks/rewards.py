@@ -3,7 +3,8 @@
 import itertools
 
 from selectimprove.tasks.problems import AnyProblem, Problem
-from selectimprove.tasks.texts import NAMES, TextForm, Trace
+from selectimprove.tasks.texts import TextForm
+from selectimprove.tasks.traces import NAMES, Trace
 
 
 def read_parts(completion: str, problem: AnyProblem, text: TextForm) -> list[Trace]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from selectimprove.tasks.field import INVERSE_OPERATORS
 from selectimprove.tasks.problems import AnyProblem, Problem
 from selectimprove.tasks.rewards import find_answer, find_final_answer, read_parts
-from selectimprove.tasks.texts import TextForm, Trace, TraceStep
+from selectimprove.tasks.texts import TextForm
+from selectimprove.tasks.traces import Trace, TraceStep
 
 OPENING_NAMES = {"forward": "x", "backward": "y"}
 FAILURES = ("wrong_opening", "stopped_early", "lost_place", "wrong_fact", "wrong_answer", "no_answer")
