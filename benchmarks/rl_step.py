@@ -21,7 +21,7 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
 from selectimprove import grpo
-from selectimprove.config import load_experiment
+from selectimprove.experiment.config import load_experiment
 from selectimprove.tasks.data import read_rows
 from selectimprove.training import prepare_process
 

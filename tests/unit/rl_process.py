@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from selectimprove import grpo, training
+from selectimprove.experiment.specs import RLSpec, parse_spec
 from selectimprove.files import write_json
-from selectimprove.specs import RLSpec, parse_spec
 
 
 def write_completions(trainer, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):

@@ -16,7 +16,7 @@ from selectimprove.claims import (
     measure_problems,
     write_claims,
 )
-from selectimprove.specs import ClaimSpec, ClaimsSpec, dump_spec, parse_spec
+from selectimprove.experiment.specs import ClaimSpec, ClaimsSpec, dump_spec, parse_spec
 
 PROBLEMS = 200
 

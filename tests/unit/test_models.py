@@ -9,6 +9,7 @@ import torch
 from tiny_models import ARCHITECTURE, LORA, Payload, make_model, save_model
 
 from selectimprove.convert import convert
+from selectimprove.experiment.specs import ConvertSpec, ModelSpec
 from selectimprove.models import (
     create_tokenizer,
     decode_completion,
@@ -18,7 +19,6 @@ from selectimprove.models import (
     load_tokenizer,
     make_lora_config,
 )
-from selectimprove.specs import ConvertSpec, ModelSpec
 from selectimprove.tasks.symbolic import SymbolicText
 
 PROMPT = "x ? L1 + e2 L24 * e10 y e4 :"

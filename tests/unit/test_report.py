@@ -13,7 +13,7 @@ from synthetic_scores import make_rows
 
 import selectimprove
 from selectimprove import report
-from selectimprove.experiment import ConfigError, read_caption
+from selectimprove.experiment.experiment import ConfigError, read_caption
 from selectimprove.files import write_json
 from selectimprove.report import (
     CELL,

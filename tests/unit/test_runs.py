@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from selectimprove.config import load_experiment
+from selectimprove.experiment.config import load_experiment
 from selectimprove.files import write_json
 from selectimprove.provenance import RECORD, digest_checkpoint, digest_file
 from selectimprove.runs import SETTINGS, find_checkpoint, find_state, format_runs, list_runs

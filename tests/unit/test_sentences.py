@@ -19,9 +19,9 @@ from tiny_models import (
 
 from selectimprove import grpo, models, sft
 from selectimprove.evaluation import evaluate
+from selectimprove.experiment.specs import EvaluationSpec, ModelSpec
 from selectimprove.models import decode_completion, encode_completion, encode_prompt, load_tokenizer
 from selectimprove.scores import read_scores
-from selectimprove.specs import EvaluationSpec, ModelSpec
 from selectimprove.tasks.data import read_rows, write_dataset
 from selectimprove.tasks.specs import DataSpec
 

@@ -13,12 +13,12 @@ from synthetic_scores import add_checkpoints, make_scores, make_spec, write_metr
 
 from selectimprove import chain, tracing
 from selectimprove.__main__ import main
-from selectimprove.config import load_experiment
+from selectimprove.experiment.config import load_experiment
+from selectimprove.experiment.specs import digest_specs
 from selectimprove.files import write_json
 from selectimprove.provenance import RECORD, digest_path
 from selectimprove.rendering import render_figure
 from selectimprove.scores import join_scores
-from selectimprove.specs import digest_specs
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = "workflow/schemas/config.schema.yaml"

@@ -7,8 +7,16 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
+from selectimprove.experiment.specs import (
+    ArchitectureSpec,
+    LoraSpec,
+    ModelSpec,
+    PretrainSpec,
+    RLSpec,
+    SFTSpec,
+    SuiteSpec,
+)
 from selectimprove.models import create_model, create_tokenizer
-from selectimprove.specs import ArchitectureSpec, LoraSpec, ModelSpec, PretrainSpec, RLSpec, SFTSpec, SuiteSpec
 from selectimprove.tasks.data import write_dataset
 from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
 

@@ -11,10 +11,10 @@ from snakemake.settings.types import DeploymentMethod
 SOURCE = Path(workflow.basedir) / "workflow" / "src"
 sys.path.insert(0, str(SOURCE))
 
-from selectimprove import specs
-from selectimprove.config import check_preset, load_experiment
-from selectimprove.environment import check_environment, check_space
-from selectimprove.experiment import ConfigError, read_caption
+from selectimprove.experiment import specs
+from selectimprove.experiment.config import check_preset, load_experiment
+from selectimprove.experiment.environment import check_environment, check_space
+from selectimprove.experiment.experiment import ConfigError, read_caption
 from selectimprove.failures import print_failures
 
 WORKFLOW = "workflow"

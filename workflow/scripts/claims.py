@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from selectimprove.claims import write_claims
-from selectimprove.specs import ClaimsSpec, parse_spec
+from selectimprove.experiment.specs import ClaimsSpec, parse_spec
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from selectimprove.specs import ConvertSpec, parse_spec
+from selectimprove.experiment.specs import ConvertSpec, parse_spec
 
 
 def main() -> None:

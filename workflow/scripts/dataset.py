@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from selectimprove.experiment.specs import parse_spec
 from selectimprove.provenance import record_dataset
-from selectimprove.specs import parse_spec
 from selectimprove.tasks.data import write_dataset
 from selectimprove.tasks.specs import DataSpec
 

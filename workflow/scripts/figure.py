@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from selectimprove.experiment.specs import FigureSpec, parse_spec
 from selectimprove.rendering import render_figure
-from selectimprove.specs import FigureSpec, parse_spec
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from selectimprove.experiment.specs import ReportSpec, parse_spec
 from selectimprove.report import render_report
-from selectimprove.specs import ReportSpec, parse_spec
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from selectimprove.specs import SFTSpec, parse_spec
+from selectimprove.experiment.specs import SFTSpec, parse_spec
 
 
 def main() -> None:

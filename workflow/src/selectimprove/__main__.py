@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from selectimprove import show, tracing
-from selectimprove.config import DEFAULT_PRESET
+from selectimprove.experiment.config import DEFAULT_PRESET
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selectimprove.experiment.specs import digest_specs
 from selectimprove.provenance import RECORD, digest_path
 from selectimprove.scores import read_record
-from selectimprove.specs import digest_specs
 
 VERDICTS = ("matches", "differs", "missing", "untraced")
 

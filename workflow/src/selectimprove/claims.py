@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from selectimprove.analysis import RESAMPLES, draw_resamples, select_last
+from selectimprove.experiment.specs import ClaimSpec, ClaimsSpec
 from selectimprove.files import write_whole
 from selectimprove.rendering import describe_origin, read_declared_scores, write_sidecar
 from selectimprove.seeds import hash_seed
-from selectimprove.specs import ClaimSpec, ClaimsSpec
 from selectimprove.tasks.strategies import SUITED
 
 COLUMNS = ["claim", "verdict", "statistic", "low", "high", "comparison", "threshold", "figure", "sentence"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from selectimprove.config import find_packaged_file
+from selectimprove.experiment.config import find_packaged_file
+from selectimprove.experiment.specs import ConvertSpec
 from selectimprove.provenance import digest_file
-from selectimprove.specs import ConvertSpec
 from selectimprove.training import put_checkpoint
 
 

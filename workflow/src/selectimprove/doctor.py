@@ -26,11 +26,11 @@ import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from selectimprove.config import DEFAULT_PRESET, find_packaged_file, load_experiment, merge_defaults
-from selectimprove.environment import find_other_versions, read_pins
-from selectimprove.experiment import Experiment
+from selectimprove.experiment.config import DEFAULT_PRESET, find_packaged_file, load_experiment, merge_defaults
+from selectimprove.experiment.environment import find_other_versions, read_pins
+from selectimprove.experiment.experiment import Experiment
+from selectimprove.experiment.specs import LoraSpec, ModelSpec, RLSpec
 from selectimprove.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
-from selectimprove.specs import LoraSpec, ModelSpec, RLSpec
 from selectimprove.tasks.problems import sample_problems
 from selectimprove.tasks.strategies import write_solution
 from selectimprove.tasks.texts import TEXT_FORMS

@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from selectimprove.experiment.specs import EvaluationSpec
 from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
 from selectimprove.provenance import digest_inputs, make_record
 from selectimprove.sampling import sample_completions
 from selectimprove.scores import write_scores
 from selectimprove.seeds import hash_seed
-from selectimprove.specs import EvaluationSpec
 from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem
 from selectimprove.tasks.strategies import OPENING_NAMES, read_completion

@@ -21,11 +21,11 @@ from trl.import_utils import is_vllm_available
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import split_tensor_dict
 
+from selectimprove.experiment.specs import RLSpec
 from selectimprove.models import decode_completion, find_training_dtype, load_model, load_tokenizer, make_lora_config
 from selectimprove.provenance import digest_inputs
 from selectimprove.sampling import sample_completions
 from selectimprove.seeds import random_stream
-from selectimprove.specs import RLSpec
 from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem
 from selectimprove.tasks.rewards import verify_completion

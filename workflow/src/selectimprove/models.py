@@ -22,7 +22,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from selectimprove.specs import ArchitectureSpec, LoraSpec
+from selectimprove.experiment.specs import ArchitectureSpec, LoraSpec
 from selectimprove.tasks.symbolic import SymbolicText
 
 PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"

@@ -22,9 +22,9 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
+from selectimprove.experiment.specs import PretrainSpec
 from selectimprove.models import create_model, create_tokenizer
 from selectimprove.seeds import random_stream
-from selectimprove.specs import PretrainSpec
 from selectimprove.tasks.field import Field, apply_operator
 from selectimprove.tasks.problems import Problem
 from selectimprove.tasks.strategies import STRATEGIES

@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from selectimprove.experiment.specs import dump_spec
 from selectimprove.files import write_json
-from selectimprove.specs import dump_spec
 from selectimprove.tasks.data import DATA_FILES
 from selectimprove.tasks.specs import DataSpec
 

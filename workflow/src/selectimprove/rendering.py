@@ -15,10 +15,10 @@ from typing import Any
 import matplotlib
 import pandas as pd
 
+from selectimprove.experiment.specs import ClaimsSpec, FigureSpec
 from selectimprove.files import write_json, write_whole
 from selectimprove.provenance import digest_file, find_commit, find_versions
 from selectimprove.scores import read_scores
-from selectimprove.specs import ClaimsSpec, FigureSpec
 
 VALIDATION_LOSSES = ["validation_loss", "validation_sequence_loss"]
 CHECKPOINT_COLUMNS = {

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from selectimprove.experiment import Experiment
+from selectimprove.experiment.experiment import Experiment
+from selectimprove.experiment.specs import dump_spec
 from selectimprove.files import write_whole
 from selectimprove.provenance import RECORD, digest_path
-from selectimprove.specs import dump_spec
 
 SETTINGS = ("start", "dataset", "updates", "learning_rate", "beta", "completions_per_prompt")
 

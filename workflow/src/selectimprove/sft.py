@@ -7,6 +7,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
+from selectimprove.experiment.specs import SFTSpec
 from selectimprove.models import (
     encode_completion,
     encode_prompt,
@@ -16,7 +17,6 @@ from selectimprove.models import (
     make_lora_config,
 )
 from selectimprove.provenance import digest_inputs
-from selectimprove.specs import SFTSpec
 from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.training import (
     IGNORED,

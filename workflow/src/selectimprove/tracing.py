@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selectimprove.chain import Chain, list_roots
-from selectimprove.experiment import Experiment
+from selectimprove.experiment.experiment import Experiment
 from selectimprove.files import write_whole
 from selectimprove.provenance import RECORD
 

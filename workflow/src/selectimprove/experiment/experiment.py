@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selectimprove.specs import (
+from selectimprove.experiment.specs import (
     ClaimSpec,
     ClaimsSpec,
     ConvertSpec,
@@ -24,7 +24,7 @@ from selectimprove.specs import (
 )
 from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 DEFAULT_EXPERIMENT = "core"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from selectimprove.experiment import ConfigError
+from selectimprove.experiment.experiment import ConfigError
 
 
 def check_space(results: Path, needed_gb: float) -> None:

@@ -9,11 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectimprove.config import load_experiment
-from selectimprove.experiment import ConfigError
+from selectimprove.experiment.config import load_experiment
+from selectimprove.experiment.experiment import ConfigError
 from selectimprove.runs import SETTINGS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 

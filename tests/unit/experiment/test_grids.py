@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from selectimprove.config import load_experiment, merge_defaults
-from selectimprove.grids import expand_grids
+from selectimprove.experiment.config import load_experiment, merge_defaults
+from selectimprove.experiment.grids import expand_grids
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PRESETS = ROOT / "workflow/presets"
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

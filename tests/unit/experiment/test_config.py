@@ -1,0 +1,166 @@
+"""The configuration: the shipped ones load, and so does what is just allowed; models and claims are looked at."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from configurations import ALL_RL, CONFIG, DELETE, PRESETS, SCHEMA, change, load
+
+from selectimprove.experiment.config import check_preset, load_experiment, merge_defaults
+from selectimprove.experiment.experiment import ConfigError
+from selectimprove.experiment.specs import (
+    LoraSpec,
+)
+from selectimprove.tasks.specs import FieldSpec
+
+
+def test_default_configuration_loads(experiment) -> None:
+    assert experiment.preset == "tiny"
+    assert experiment.seeds == (0,)
+    assert set(experiment.sft_values) == {"F", "B", "FB"}
+    assert "defaults" not in experiment.rl_values
+    assert experiment.datasets["rl_6_9"].steps == (6, 9)
+    assert experiment.make_rl_spec("F_rl_2_5", 0).loss_type == CONFIG["rl"]["defaults"]["loss_type"]
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_presets_load(preset) -> None:
+    experiment = load_experiment(merge_defaults(CONFIG, yaml.safe_load(preset.read_text())), SCHEMA)
+    adding = ("full", "three_seeds")  # to the results of tiny
+    assert experiment.preset == ("tiny" if preset.stem in adding else preset.stem)
+    for name in [*experiment.figures, *experiment.tables]:
+        assert experiment.make_figure_spec(name).evaluations
+
+
+def test_paper_preset_is_the_paper() -> None:
+    config = merge_defaults(CONFIG, yaml.safe_load((PRESETS / "paper.yaml").read_text()))
+    experiment = load_experiment(config, SCHEMA)
+    assert experiment.model.source == "Qwen/Qwen2.5-1.5B-Instruct"
+    assert experiment.make_data_spec("sft_FB", 0).field == FieldSpec(11, "fixed")
+    lora = LoraSpec(rank=64, alpha=128, dropout=0.05)
+    for run in ("F", "B", "FB"):
+        spec = experiment.make_sft_spec(run, 0)
+        assert (spec.epochs, spec.batch_size, spec.learning_rate, spec.lora) == (20, 16, 2e-4, lora)
+        dataset = experiment.datasets[spec.dataset]
+        assert (dataset.steps, dataset.sizes["train"]) == ((2, 5), 2048)
+    for run in ALL_RL:
+        spec = experiment.make_rl_spec(run, 0)
+        assert (spec.prompts_per_step, spec.completions_per_prompt, spec.updates) == (32, 8, 500)
+        assert (spec.beta, spec.temperature, spec.learning_rate, spec.checkpoint_every) == (0.05, 0.7, 1e-5, 25)
+        dataset = experiment.datasets[spec.dataset]
+        assert dataset.sizes["train"] == 1024
+        assert dataset.steps == ((2, 5) if run.endswith("2_5") else (6, 9))
+        assert dataset.kinds == {"evaluation": 0.5, "inversion": 0.5}
+
+
+GOOD = {
+    "budgets that just suffice": {
+        "rl.F_rl_6_9.max_completion_tokens": 44,
+        "suites.steps_6_9.max_completion_tokens": 44,
+    },
+    "as many prompts a step as prompts": {"rl.F_rl_2_5.prompts_per_step": 6400},
+    "all problems that exist": {
+        "datasets.rl_2_5.steps": "1-1",
+        "datasets.rl_2_5.sizes": {"train": 352, "validation": 44, "test": 44},
+        "suites.forced_2_5.problems": 44,
+    },
+    "smallest order": {"fields.gf11.order": 5, "datasets.defaults.steps": "6-9"}
+    | {f"datasets.sft_{name}.steps": "6-9" for name in ("F", "B", "FB")}
+    | {"datasets.rl_2_5.steps": "6-9"},
+    "largest order": {"fields.gf11.order": 97},
+    "run from an RL run": {"rl.FB_rl_6_9.start": "FB_rl_2_5"},
+    "sentences from a pinned hub id": {
+        "model.source": "Qwen/Qwen2.5-1.5B-Instruct",
+        "model.revision": "989aa7980e4cf806f80c7fef2b1adb7bc71aa306",
+        "model.text": "sentences",
+        "rl.defaults.max_completion_tokens": 256,
+        "suites.defaults.max_completion_tokens": 256,
+    },
+    "LoRA": {"sft.F.lora": {"rank": 4, "alpha": 8, "dropout": 0.05}},
+    "shares in tenths": {"datasets.rl_2_5.kinds": {"evaluation": 0.9, "inversion": 0.1}},
+}
+
+
+@pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)
+def test_the_edge_of_the_allowed_loads(changes) -> None:
+    assert list(load(changes).rl_values) == ALL_RL
+
+
+def test_model_folder_needs_config_and_weights(tmp_path) -> None:
+    changes = {"model.source": str(tmp_path)}
+    with pytest.raises(ConfigError, match=r"^model\.source: .*config\.json and \*\.safetensors weights$"):
+        load(changes)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"^model\.source: .*config\.json and \*\.safetensors weights$"):
+        load(changes)
+    (tmp_path / "model.safetensors").touch()
+    assert load(changes).model.source == str(tmp_path)
+    assert not load(changes).pretrains
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl"])
+def test_model_folder_that_offers_a_pickle_is_refused(name, tmp_path) -> None:
+    for file in ("config.json", "model.safetensors", name):
+        (tmp_path / file).touch()
+    with pytest.raises(ConfigError, match=rf"^model\.source: {tmp_path} offers {name}, a pickle"):
+        load({"model.source": str(tmp_path)})
+
+
+def test_preset_must_be_known_and_its_file_in_use() -> None:
+    with pytest.raises(ConfigError, match=r"^preset: 'smokey' is not known; allowed are tiny, .*smoke") as unknown:
+        check_preset("smokey", PRESETS, [Path("config.yaml")])
+    with pytest.raises(ConfigError, match=r"^preset: 'smoke' needs its file: --configfile .*smoke\.yaml$") as without:
+        check_preset("smoke", PRESETS, [Path("config.yaml")])
+    assert "\n" not in f"{unknown.value}{without.value}"
+    check_preset("smoke", PRESETS, [Path("config.yaml"), PRESETS / "smoke.yaml"])
+    check_preset("tiny", PRESETS, [Path("config.yaml")])
+
+
+def test_defaults_are_merged_key_by_key_and_left_alone() -> None:
+    defaults = {"a": {"b": 1, "c": {"d": 2}}, "e": {"f": 3}, "g": {"k": 4}}
+    before = copy.deepcopy(defaults)
+    merged = merge_defaults(defaults, {"a": {"c": {"d": 5, "h": 6}}, "e": None, "i": {"j": 7}})
+    assert merged == {"a": {"b": 1, "c": {"d": 5, "h": 6}}, "e": None, "g": {"k": 4}, "i": {"j": 7}}
+    merged["a"]["c"]["d"] = merged["g"]["k"] = 8
+    assert defaults == before
+
+
+CLAIM = {"sentence": "FB is good.", "figure": "figure2", "measure": "accuracy", "suite": "steps_6_9", "kind": "all"}
+CLAIM |= {"terms": {"FB": 1}, "above": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"terms": {"FC": 1}}, r"claims.core.good.terms: run 'FC' is not declared"),
+        ({"suite": "steps_3"}, r"claims.core.good.suite: suite 'steps_3' is not declared"),
+        ({"figure": "figure9"}, r"claims.core.good.figure: figure 'figure9' is not declared"),
+        ({"below": 0.5}, r"claims.core.good: must have one threshold, above or below"),
+        ({"above": DELETE}, r"claims.core.good: must have one threshold, above or below"),
+        ({"measure": "luck"}, r"core.good.measure: 'luck' is not allowed; allowed are accuracy, "),
+        ({"terms": {}}, r"core.good.terms: "),
+        ({"threshold": 1}, r"core.good: unknown key 'threshold'"),
+    ],
+)
+def test_mistakes_in_claims_are_told(changes, message, tmp_path) -> None:
+    claim = {key: value for key, value in {**CLAIM, **changes}.items() if value is not DELETE}
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump({"core": {"good": claim}}))
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        load_experiment(change({}), SCHEMA, file)
+
+
+def test_claims_of_a_group_are_checked_and_no_others(tmp_path) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump({"core": {"good": CLAIM}, "more": {"better": CLAIM | {"terms": {"FC": 1}}}}))
+    (claim,) = load_experiment(change({}), SCHEMA, file).claims
+    assert (claim.name, claim.comparison, claim.threshold) == ("good", "above", 0.5)
+    with pytest.raises(ConfigError, match=r"^claims: group of claims 'fewer' is not declared"):
+        load_experiment(change({"claims": ["fewer"]}), SCHEMA, file)
+    assert load_experiment(change({"claims": []}), SCHEMA, file).claims == ()
+
+
+def test_suites_of_more_problems_than_there_are_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^suites.pass_6_9.problems: found 2000, but rl_6_9 has 1024 test problems"):
+        load({"suites.pass_6_9.problems": 2000})

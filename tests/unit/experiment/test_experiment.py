@@ -1,0 +1,155 @@
+"""The experiment: what depends on what, and what is made of it."""
+
+import dataclasses
+
+import pytest
+from configurations import CONFIG, load
+
+from selectimprove.scores import RUN_COLUMNS
+from selectimprove.tasks.specs import FieldSpec
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": [1]},
+        {"seeds": [0, 1]},
+        {"fields.gf11.order": 13},
+        {"fields.gf11.symbol_map": "per_problem"},
+        {"pretrain.updates": 2001},
+        {"fields.gf11.pretrain": {"updates": 2001}},
+        {"model.architecture.layers": 4},
+        {"datasets.rl_6_9.kinds": {"evaluation": 0.75, "inversion": 0.25}},
+        {"datasets.sft_B.sizes": {"train": 10}},
+        {"sft.FB.learning_rate": 0.1},
+        {"rl.FB_rl_6_9.beta": 0.1},
+        {"rl.F_rl_6_9.start": "F_rl_2_5"},
+        {"suites.steps_6_9.temperature": 1.0},
+        {"figures.figure2.runs": ["FB_rl_6_9"]},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_figure_digest_follows_what_is_upstream(changes, experiment) -> None:
+    changed = load(changes).make_figure_spec("figure2").config_digest
+    assert changed != experiment.make_figure_spec("figure2").config_digest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rl.F_rl_2_5.beta": 0.1},
+        {"suites.steps_2_5.temperature": 1.0},
+        {"pretrain.threads": 1},
+        {"fields.gf13": {"order": 13, "pretrain": {"updates": 2001}}},
+        {"disk_gb": 2},
+        {"resources.rl.gpu": 1},
+        {"tables.table1.runs": ["FB_rl_6_9"]},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_figure_digest_ignores_what_is_not_upstream(changes, experiment) -> None:
+    changed = load(changes).make_figure_spec("figure2").config_digest
+    assert changed == experiment.make_figure_spec("figure2").config_digest
+
+
+def test_lineage_and_training_names() -> None:
+    experiment = load({"rl.FB_rl_6_9.start": "FB_rl_2_5"})
+    assert experiment.find_lineage("FB") == ["FB"]
+    assert experiment.find_lineage("FB_rl_6_9") == ["FB", "FB_rl_2_5", "FB_rl_6_9"]
+    trainings = {}
+    for run in ("FB", "FB_rl_2_5", "FB_rl_6_9"):
+        spec = experiment.make_evaluation_spec(run, "steps_6_9", 0)
+        assert (spec.run, spec.sft_run) == (run, "FB")
+        trainings[run] = spec.training
+    assert trainings == {"FB": "sft", "FB_rl_2_5": "rl_2_5", "FB_rl_6_9": "rl_2_5+rl_6_9"}
+
+
+def test_patterns_among_the_runs_of_a_figure() -> None:
+    figures = load({"figures.figure2.runs": ["FB*", "*_rl_6_9"]}).figures
+    assert figures["figure2"]["runs"] == ["FB", "FB_rl_2_5", "FB_rl_6_9", "F_rl_6_9", "B_rl_6_9"]
+
+
+def test_runs_are_evaluated_on_what_figures_take(experiment) -> None:
+    evaluations = experiment.list_evaluations()
+    assert len(evaluations) == len(set(evaluations))
+    assert ("FB_rl_6_9", "steps_2_5") in evaluations
+    assert ("FB_rl_2_5", "pass_6_9") not in evaluations
+    only = load({"claims": [], "figures": {}, "tables": {"table1": {"runs": ["F_rl_2_5"], "suites": ["steps_6_9"]}}})
+    assert only.list_evaluations() == [("F", "steps_6_9"), ("F_rl_2_5", "steps_6_9")]
+
+
+def test_runs_are_evaluated_on_suites_over_their_own_field() -> None:
+    experiment = load(
+        {
+            "fields.gf13": {"order": 13},
+            "datasets.sft_gf13": {"field": "gf13", "strategies": {"forward": 1, "backward": 0}},
+            "datasets.rl_gf13": {"field": "gf13", "steps": "6-9"},
+            "sft.gf13": {"dataset": "sft_gf13"},
+            "rl.gf13_rl": {"start": "gf13", "dataset": "rl_gf13"},
+            "suites.gf13": {"dataset": "rl_gf13"},
+            "figures.figure2": {"runs": ["F_rl_6_9", "gf13_rl"], "suites": ["steps_6_9", "gf13"]},
+        }
+    )
+    spec = experiment.make_figure_spec("figure2")
+    assert spec.evaluations == (
+        ("F", "steps_6_9"),
+        ("gf13", "gf13"),
+        ("F_rl_6_9", "steps_6_9"),
+        ("gf13_rl", "gf13"),
+    )
+    assert [spec.run_settings[run]["field_order"] for run in ("F_rl_6_9", "gf13_rl")] == [11, 13]
+    assert experiment.make_pretrain_spec("gf13", 0).field.order == 13
+
+
+def test_a_field_overrides_how_its_base_is_pretrained(experiment) -> None:
+    changed = load({"fields.gf13": {"order": 13, "pretrain": {"parts": "1-3", "steps": "1-4"}}})
+    spec = changed.make_pretrain_spec("gf13", 0)
+    assert (spec.parts, spec.steps, spec.updates) == ((1, 3), (1, 4), CONFIG["pretrain"]["updates"])
+    assert spec.field == FieldSpec(13, "fixed")
+    assert changed.make_pretrain_spec("gf11", 0) == experiment.make_pretrain_spec("gf11", 0)
+
+
+def test_run_settings_say_what_a_run_was_taught_and_trained_on() -> None:
+    experiment = load(
+        {
+            "rl.FB_rl_6_9.start": "FB_rl_2_5",
+            "datasets.rl_6_9.kinds": {"evaluation": 0.75, "inversion": 0.25},
+            "sft.F.learning_rate": 0.1,
+        }
+    )
+    settings = experiment.describe_run("FB_rl_6_9")
+    assert list(settings) == [name for name in RUN_COLUMNS if not name.startswith("validation")]
+    assert (settings["model"], settings["trained_steps"], settings["evaluation_share"]) == ("FB", "2-5 then 6-9", 0.75)
+    assert experiment.describe_run("B_rl_6_9")["model"] == "B"
+    assert (experiment.describe_run("F")["model"], experiment.describe_run("F")["sft_learning_rate"]) == ("F", 0.1)
+    assert experiment.describe_run("F")["beta"] is None
+
+
+def test_report_begins_with_the_core(experiment) -> None:
+    entry = {"module": "figure2", "experiment": "other"}
+    experiment = dataclasses.replace(experiment, figures={"other": entry, **experiment.figures})
+    spec = experiment.make_report_spec()
+    assert [group for _, group, _ in spec.figures] == ["core"] * (len(experiment.figures) - 1) + ["other"]
+    assert spec.figures[0][0] == "figure2"
+    assert spec.figures[0][2].startswith("Figure 2: accuracy on held-out problems during RL")
+
+
+def test_figures_also_draw_the_models_that_their_runs_start_from(experiment) -> None:
+    runs = experiment.list_figure_runs({"runs": ["B_rl_6_9", "F_rl_6_9", "B_rl_2_5"], "suites": []})
+    assert runs == ["B", "F", "B_rl_6_9", "F_rl_6_9", "B_rl_2_5"]
+
+
+@pytest.mark.parametrize(
+    ("updates", "every", "steps"),
+    [(150, 50, [50, 100, 150]), (150, 40, [40, 80, 120, 150]), (10, 25, [10]), (3, 1, [1, 2, 3]), (1, 1, [1])],
+)
+def test_last_step_is_always_kept(updates, every, steps) -> None:
+    experiment = load({"rl.FB_rl_6_9.updates": updates, "rl.FB_rl_6_9.checkpoint_every": every})
+    assert experiment.make_rl_spec("FB_rl_6_9", 0).checkpoint_steps == steps
+    assert experiment.make_evaluation_spec("FB_rl_6_9", "steps_6_9", 0).checkpoint_steps == tuple(steps)
+    assert experiment.make_evaluation_spec("FB", "steps_6_9", 0).checkpoint_steps == (0,)
+
+
+def test_last_checkpoint_alone_is_evaluated_where_a_suite_says_so(experiment) -> None:
+    assert experiment.make_evaluation_spec("FB_rl_6_9", "pass_6_9", 0).checkpoint_steps == (200,)
+    assert len(experiment.make_evaluation_spec("FB_rl_6_9", "forced_6_9", 0).checkpoint_steps) == 8
