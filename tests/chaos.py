@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 
 from checkout import SMOKE, copy_workflow, run_snakemake
 
-from selectimprove.provenance import digest_file
+from selectimprove.provenance.records import digest_file
 
 RESULTS = Path("results/smoke")
 RUNS = ["FB_rl_6_9", "FB_curriculum_2"]

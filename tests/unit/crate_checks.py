@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from selectimprove.provenance import digest_checkpoint, digest_file
+from selectimprove.provenance.records import digest_checkpoint, digest_file
 
 PROFILES = [f"https://w3id.org/ro/wfrun/{name}/0.5" for name in ("process", "workflow", "provenance")]
 TERMS = {  # of the context of RO-Crate 1.1, and sha256

@@ -11,7 +11,7 @@ from selectimprove.claims import COLUMNS as CLAIM_COLUMNS
 from selectimprove.experiment.experiment import find_module, read_caption
 from selectimprove.experiment.specs import ReportSpec
 from selectimprove.files import write_json
-from selectimprove.provenance import digest_file
+from selectimprove.provenance.records import digest_file
 from selectimprove.rendering import render_figure, render_table
 from selectimprove.report import render_report
 from selectimprove.scores import join_scores

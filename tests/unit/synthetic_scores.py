@@ -8,7 +8,7 @@ import pandas as pd
 
 from selectimprove.experiment.specs import FigureSpec
 from selectimprove.files import write_json
-from selectimprove.provenance import RECORD, digest_checkpoint, digest_file, digest_inputs, make_record
+from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file, digest_inputs, make_record
 from selectimprove.scores import COLUMNS, RUN_COLUMNS, write_scores
 from selectimprove.tasks.specs import KINDS
 

@@ -11,7 +11,7 @@ from synthetic_scores import RL_RUNS, add_checkpoints, make_scores, make_spec, w
 
 from selectimprove.figures import figure2, figure3, figure4
 from selectimprove.figures._style import LOOKS, choose_looks
-from selectimprove.provenance import digest_file
+from selectimprove.provenance.records import digest_file
 from selectimprove.rendering import render_figure
 from selectimprove.tasks.specs import KINDS
 

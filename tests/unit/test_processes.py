@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from tiny_models import RL_DATA, SFT_DATA, make_rl_spec, make_sft_spec, save_data, save_model
 
 from selectimprove.experiment.specs import dump_spec
-from selectimprove.provenance import digest_checkpoint
+from selectimprove.provenance.records import digest_checkpoint
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = [*("-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes", "2")]

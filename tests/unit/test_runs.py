@@ -11,7 +11,7 @@ import yaml
 
 from selectimprove.experiment.config import load_experiment
 from selectimprove.files import write_json
-from selectimprove.provenance import RECORD, digest_checkpoint, digest_file
+from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file
 from selectimprove.runs import SETTINGS, find_checkpoint, find_state, format_runs, list_runs
 
 ROOT = Path(__file__).parents[2]

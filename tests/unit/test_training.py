@@ -34,8 +34,8 @@ from selectimprove import grpo, pretrain, sft, training
 from selectimprove.evaluation import evaluate
 from selectimprove.experiment.specs import EvaluationSpec, build_spec
 from selectimprove.models import create_tokenizer, encode_completion, load_model
-from selectimprove.provenance import digest_checkpoint, digest_path
-from selectimprove.scores import COLUMNS, read_record, read_scores
+from selectimprove.provenance.records import digest_checkpoint, digest_path, read_record
+from selectimprove.scores import COLUMNS, read_scores
 from selectimprove.tasks.data import read_rows
 from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.symbolic import SymbolicText

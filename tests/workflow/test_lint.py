@@ -13,7 +13,7 @@ import pytest
 import yaml
 from checkout import ROOT, run_snakemake
 
-from selectimprove.provenance import digest_file
+from selectimprove.provenance.records import digest_file
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ rule verify:  # has no inputs: it looks at what is there, and makes nothing agai
         f"{RESULTS}/logs/verify.txt",
     localrule: True
     run:
-        from selectimprove.tracing import verify  # here, since it imports pandas
+        from selectimprove.provenance.tracing import verify  # here, since it imports pandas
 
         verify(experiment, RESULTS, log[0])
 

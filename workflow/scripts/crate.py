@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from selectimprove.crate import write_crate
+from selectimprove.provenance.crate import write_crate
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from selectimprove.experiment.specs import parse_spec
-from selectimprove.provenance import record_dataset
+from selectimprove.provenance.records import record_dataset
 from selectimprove.tasks.data import write_dataset
 from selectimprove.tasks.specs import DataSpec
 

@@ -9,9 +9,7 @@ from configurations import ALL_RL, CONFIG, DELETE, PRESETS, SCHEMA, change, load
 
 from selectimprove.experiment.config import check_preset, load_experiment, merge_defaults
 from selectimprove.experiment.experiment import ConfigError
-from selectimprove.experiment.specs import (
-    LoraSpec,
-)
+from selectimprove.experiment.specs import LoraSpec
 from selectimprove.tasks.specs import FieldSpec
 
 

@@ -9,7 +9,7 @@ import pytest
 from generators import run_chain
 
 from selectimprove.experiment.specs import build_spec, dump_spec, parse_spec
-from selectimprove.provenance import RECORD, digest_file, digest_inputs, record_dataset
+from selectimprove.provenance.records import RECORD, digest_file, digest_inputs, record_dataset
 from selectimprove.tasks.data import make_rows, read_rows, write_dataset
 from selectimprove.tasks.problems import sample_problems
 from selectimprove.tasks.specs import SPLITS, DatasetSpec, DataSpec, FieldSpec

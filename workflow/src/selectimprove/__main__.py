@@ -12,8 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from selectimprove import show, tracing
+from selectimprove import show
 from selectimprove.experiment.config import DEFAULT_PRESET
+from selectimprove.provenance import tracing
 
 
 def main(arguments: list[str] | None = None) -> int:

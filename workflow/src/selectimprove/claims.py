@@ -14,7 +14,8 @@ import pandas as pd
 from selectimprove.analysis import RESAMPLES, draw_resamples, select_last
 from selectimprove.experiment.specs import ClaimSpec, ClaimsSpec
 from selectimprove.files import write_whole
-from selectimprove.rendering import describe_origin, read_declared_scores, write_sidecar
+from selectimprove.provenance.sidecars import describe_origin, write_sidecar
+from selectimprove.scores import read_declared_scores
 from selectimprove.seeds import hash_seed
 from selectimprove.tasks.strategies import SUITED
 

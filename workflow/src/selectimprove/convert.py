@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from selectimprove.experiment.config import find_packaged_file
 from selectimprove.experiment.specs import ConvertSpec
-from selectimprove.provenance import digest_file
+from selectimprove.provenance.records import digest_file
 from selectimprove.training import put_checkpoint
 
 

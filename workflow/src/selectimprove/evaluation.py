@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selectimprove.experiment.specs import EvaluationSpec
 from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
-from selectimprove.provenance import digest_inputs, make_record
+from selectimprove.provenance.records import digest_inputs, make_record
 from selectimprove.sampling import sample_completions
 from selectimprove.scores import write_scores
 from selectimprove.seeds import hash_seed

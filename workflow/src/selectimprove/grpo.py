@@ -23,7 +23,7 @@ from trl.trainer.utils import split_tensor_dict
 
 from selectimprove.experiment.specs import RLSpec
 from selectimprove.models import decode_completion, find_training_dtype, load_model, load_tokenizer, make_lora_config
-from selectimprove.provenance import digest_inputs
+from selectimprove.provenance.records import digest_inputs
 from selectimprove.sampling import sample_completions
 from selectimprove.seeds import random_stream
 from selectimprove.tasks.data import FIELD_FILE, read_rows

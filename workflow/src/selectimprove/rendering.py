@@ -6,28 +6,19 @@ inside the PDF (Title, Subject, Keywords) and the PNG (text of the same names); 
 """
 
 import importlib
-import itertools
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import pandas as pd
 
-from selectimprove.experiment.specs import ClaimsSpec, FigureSpec
-from selectimprove.files import write_json, write_whole
-from selectimprove.provenance import digest_file, find_commit, find_versions
-from selectimprove.scores import read_scores
+from selectimprove.experiment.specs import FigureSpec
+from selectimprove.files import write_whole
+from selectimprove.provenance.sidecars import describe_origin, write_sidecar
+from selectimprove.scores import read_declared_scores
 
 VALIDATION_LOSSES = ["validation_loss", "validation_sequence_loss"]
-CHECKPOINT_COLUMNS = {
-    "run": "run",
-    "seed": "seed",
-    "checkpoint_step": "step",
-    "checkpoint": "path",
-    "checkpoint_digest": "digest",
-}
 
 
 def render_figure(
@@ -67,19 +58,6 @@ def render_table(
     write_sidecar(sidecar, origin, [*score_files, *metrics_files], [markdown, csv])
 
 
-def read_declared_scores(spec: FigureSpec | ClaimsSpec, score_files: list[Path]) -> pd.DataFrame:
-    """Return the scores, without the completions' texts.
-
-    Raises ValueError unless each run has scores for each of its suites and for each seed.
-    """
-    scores = read_scores(score_files, with_completions=False)
-    present = set(scores[["run", "suite", "seed"]].itertuples(index=False, name=None))
-    for (run, suite), seed in itertools.product(spec.evaluations, spec.seeds):
-        if (run, suite, seed) not in present:
-            raise ValueError(f"{spec.name}: there are no scores for run {run}, suite {suite}, seed {seed}")
-    return scores
-
-
 def read_described_scores(spec: FigureSpec, score_files: list[Path], metrics_files: list[Path]) -> pd.DataFrame:
     """Return the declared scores with the columns of RUN_COLUMNS beside them.
 
@@ -103,22 +81,6 @@ def read_validation_losses(metrics_file: Path) -> dict[str, Any]:
     return {"sft_run": run, "seed": int(seed.removeprefix("seed")), **metrics.iloc[-1][VALIDATION_LOSSES]}
 
 
-def describe_origin(
-    rule: str, function: Callable, spec: FigureSpec | ClaimsSpec, scores: pd.DataFrame
-) -> dict[str, Any]:
-    """Return what a figure, a table or the claims come from: the code, the specs and the checkpoints."""
-    checkpoints = scores[list(CHECKPOINT_COLUMNS)].drop_duplicates().rename(columns=CHECKPOINT_COLUMNS)
-    return {
-        rule: spec.name,
-        "rule": rule,
-        "function": f"{function.__module__}.{function.__qualname__}",
-        "commit": find_commit(),
-        "config_digest": spec.config_digest,
-        "seeds": list(spec.seeds),
-        "checkpoints": checkpoints.to_dict("records"),
-    }
-
-
 def format_metadata(origin: dict[str, Any]) -> dict[str, str]:
     """Return the part of an origin that is embedded in a figure's files."""
     kept = {name: origin[name] for name in ("rule", "function", "commit", "config_digest")}
@@ -128,12 +90,3 @@ def format_metadata(origin: dict[str, Any]) -> dict[str, str]:
         "Subject": f"drawn by {origin['function']} at commit {origin['commit']}",
         "Keywords": json.dumps(kept),
     }
-
-
-def write_sidecar(sidecar: Path, origin: dict[str, Any], score_files: list[Path], made: list[Path]) -> None:
-    """Write the origin with the digests of the score files, by path, and of the files made, by name."""
-    digests = {
-        "scores": {str(file): digest_file(file) for file in score_files},
-        "files": {Path(file).name: digest_file(file) for file in made},
-    }
-    write_json(sidecar, {**origin, **digests, "versions": find_versions()})

@@ -19,7 +19,7 @@ from selectimprove.claims import COLUMNS
 from selectimprove.experiment.specs import ReportSpec
 from selectimprove.files import write_json, write_whole
 from selectimprove.marking import mark_completion
-from selectimprove.provenance import RECORD, digest_file, digest_inputs, find_commit, make_record
+from selectimprove.provenance.records import RECORD, digest_file, digest_inputs, find_commit, make_record
 from selectimprove.runs import SETTINGS
 from selectimprove.scores import read_scores
 from selectimprove.tasks.data import read_rows

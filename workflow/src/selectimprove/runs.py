@@ -12,7 +12,7 @@ import pandas as pd
 from selectimprove.experiment.experiment import Experiment
 from selectimprove.experiment.specs import dump_spec
 from selectimprove.files import write_whole
-from selectimprove.provenance import RECORD, digest_path
+from selectimprove.provenance.records import RECORD, digest_path
 
 SETTINGS = ("start", "dataset", "updates", "learning_rate", "beta", "completions_per_prompt")
 

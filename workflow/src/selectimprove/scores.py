@@ -3,6 +3,7 @@
 Where a table comes from is recorded in the schema metadata of its Parquet file; its pages carry checksums.
 """
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,9 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
+from selectimprove.experiment.specs import ClaimsSpec, FigureSpec
 from selectimprove.files import write_whole
-from selectimprove.provenance import digest_inputs, make_record
-
-RECORD_KEY = b"selectimprove"
-
-# What pyarrow raises on a file that is not whole Parquet; the last three from its reading of pandas' metadata.
-DAMAGE = (OSError, ValueError, pyarrow.ArrowException, LookupError, TypeError, AttributeError)
+from selectimprove.provenance.records import DAMAGE, RECORD_KEY, digest_inputs, make_record
 
 COLUMNS = {
     "run": "the run that was evaluated, an SFT or an RL run",
@@ -71,20 +68,6 @@ def write_scores(scores: pd.DataFrame, file: Path, record: dict[str, Any]) -> No
     write_whole(file, lambda path: pyarrow.parquet.write_table(table, path, write_page_checksum=True))
 
 
-def read_record(file: Path) -> dict[str, Any]:
-    """Return the record in a score table, {} if it has none.
-
-    All rows are read, to find damage. Raises ValueError if they are not what was written.
-    """
-    try:
-        with pyarrow.parquet.ParquetFile(file, page_checksum_verification=True) as table:
-            for _ in table.iter_batches():
-                pass
-            return json.loads((table.schema_arrow.metadata or {}).get(RECORD_KEY, "{}"))
-    except DAMAGE as error:
-        raise ValueError(f"{file}: this score table is damaged; remove it and run again") from error
-
-
 def join_scores(tables: list[Path], file: Path) -> None:
     """Write one score table with the rows of all these; raises as read_scores does."""
     write_scores(read_scores(tables), file, make_record(None, digest_inputs(*tables)))
@@ -113,3 +96,16 @@ def _read_table(file: Path, columns: list[str]) -> pd.DataFrame:
     except DAMAGE as error:
         raise ValueError(f"{file}: this score table is damaged; remove it and run again") from error
     raise ValueError(f"{file}: this score table has no column {missing[0]!r}")
+
+
+def read_declared_scores(spec: FigureSpec | ClaimsSpec, score_files: list[Path]) -> pd.DataFrame:
+    """Return the scores, without the completions' texts.
+
+    Raises ValueError unless each run has scores for each of its suites and for each seed.
+    """
+    scores = read_scores(score_files, with_completions=False)
+    present = set(scores[["run", "suite", "seed"]].itertuples(index=False, name=None))
+    for (run, suite), seed in itertools.product(spec.evaluations, spec.seeds):
+        if (run, suite, seed) not in present:
+            raise ValueError(f"{spec.name}: there are no scores for run {run}, suite {suite}, seed {seed}")
+    return scores

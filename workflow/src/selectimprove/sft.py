@@ -16,7 +16,7 @@ from selectimprove.models import (
     load_tokenizer,
     make_lora_config,
 )
-from selectimprove.provenance import digest_inputs
+from selectimprove.provenance.records import digest_inputs
 from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.training import (
     IGNORED,

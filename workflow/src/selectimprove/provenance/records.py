@@ -11,6 +11,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
+
 from selectimprove.experiment.specs import dump_spec
 from selectimprove.files import write_json
 from selectimprove.tasks.data import DATA_FILES
@@ -19,6 +22,10 @@ from selectimprove.tasks.specs import DataSpec
 PACKAGE_ROOT = Path(__file__).parent
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "pandas", "matplotlib", "snakemake")
 RECORD = "provenance.json"
+RECORD_KEY = b"selectimprove"
+
+# What pyarrow raises on a file that is not whole Parquet; the last three from its reading of pandas' metadata.
+DAMAGE = (OSError, ValueError, pyarrow.ArrowException, LookupError, TypeError, AttributeError)
 
 
 def digest_file(path: Path) -> str:
@@ -85,6 +92,20 @@ def record_dataset(spec: DataSpec, folder: Path) -> None:
     """Write the record of a data set, with the digests of its files, beside them."""
     digests = {name: digest_file(Path(folder) / name) for name in DATA_FILES}
     write_json(Path(folder) / RECORD, {**make_record(spec, {}), "files": digests})
+
+
+def read_record(file: Path) -> dict[str, Any]:
+    """Return the record in a score table, {} if it has none.
+
+    All rows are read, to find damage. Raises ValueError if they are not what was written.
+    """
+    try:
+        with pyarrow.parquet.ParquetFile(file, page_checksum_verification=True) as table:
+            for _ in table.iter_batches():
+                pass
+            return json.loads((table.schema_arrow.metadata or {}).get(RECORD_KEY, "{}"))
+    except DAMAGE as error:
+        raise ValueError(f"{file}: this score table is damaged; remove it and run again") from error
 
 
 def find_commit() -> str:

@@ -11,16 +11,16 @@ import pytest
 import yaml
 from synthetic_scores import add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
-from selectimprove import chain, tracing
 from selectimprove.__main__ import main
 from selectimprove.experiment.config import load_experiment
 from selectimprove.experiment.specs import digest_specs
 from selectimprove.files import write_json
-from selectimprove.provenance import RECORD, digest_path
+from selectimprove.provenance import chain, tracing
+from selectimprove.provenance.records import RECORD, digest_path
 from selectimprove.rendering import render_figure
 from selectimprove.scores import join_scores
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCHEMA = "workflow/schemas/config.schema.yaml"
 RUNS = ("F", "B", "FB", "F_rl_6_9", "B_rl_6_9", "FB_rl_6_9")
 SPECS = [{"pretrain": 0}, {"dataset": "data"}, *({"run": run} for run in RUNS), *({"evaluated": run} for run in RUNS)]

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from selectimprove.experiment.specs import digest_specs
-from selectimprove.provenance import RECORD, digest_path
-from selectimprove.scores import read_record
+from selectimprove.provenance.records import RECORD, digest_path, read_record
 
 VERDICTS = ("matches", "differs", "missing", "untraced")
 

@@ -12,10 +12,10 @@ where they are not those told before.
 from pathlib import Path
 from typing import Any
 
-from selectimprove.chain import Chain, list_roots
 from selectimprove.experiment.experiment import Experiment
 from selectimprove.files import write_whole
-from selectimprove.provenance import RECORD
+from selectimprove.provenance.chain import Chain, list_roots
+from selectimprove.provenance.records import RECORD
 
 
 class Teller:

@@ -9,13 +9,13 @@ import yaml
 from crate_checks import check_crate
 from synthetic_scores import add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
-from selectimprove.crate import METADATA, write_crate
 from selectimprove.files import write_json
-from selectimprove.provenance import RECORD
+from selectimprove.provenance.crate import METADATA, write_crate
+from selectimprove.provenance.records import RECORD
 from selectimprove.rendering import render_figure
 from selectimprove.scores import join_scores
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RESULTS = Path("results/tiny")
 ARTIFACTS = [RESULTS / "figures/figure2.pdf", RESULTS / "scores.parquet"]
 CONFIG = {"preset": "tiny", "rl": {"defaults": {"beta": 0.05}}, "seeds": [0]}
@@ -33,7 +33,7 @@ def results(tmp_path, monkeypatch):
     join_scores(files, ARTIFACTS[1])
     made = [ARTIFACTS[0].with_suffix(f".{suffix}") for suffix in ("pdf", "png", "json")]
     # The config digest of make_spec; that it is checked, test_trace.py tests.
-    monkeypatch.setattr("selectimprove.chain.digest_specs", lambda *_: "c0ffee")
+    monkeypatch.setattr("selectimprove.provenance.chain.digest_specs", lambda *_: "c0ffee")
     render_figure(make_spec("figure2", scores), files, write_metrics(scores, RESULTS / "sft"), *made)
     return RESULTS
 

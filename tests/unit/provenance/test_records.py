@@ -4,7 +4,7 @@ import pytest
 from broken_disk import file_size_limit
 
 from selectimprove.files import put_in_place, write_json, write_whole
-from selectimprove.provenance import check_digest
+from selectimprove.provenance.records import check_digest
 
 
 def test_file_that_does_not_fit_leaves_the_one_before(tmp_path):

@@ -21,9 +21,9 @@ import yaml
 from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
-from selectimprove.chain import Chain, list_roots
 from selectimprove.files import write_json
-from selectimprove.provenance import digest_file, find_commit, find_versions
+from selectimprove.provenance.chain import Chain, list_roots
+from selectimprove.provenance.records import digest_file, find_commit, find_versions
 
 METADATA = "ro-crate-metadata.json"
 PROFILES = {
