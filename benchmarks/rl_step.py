@@ -20,10 +20,10 @@ import yaml
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
-from selectimprove import grpo
 from selectimprove.experiment.config import load_experiment
 from selectimprove.tasks.data import read_rows
-from selectimprove.training import prepare_process
+from selectimprove.training import grpo
+from selectimprove.training.trainers import prepare_process
 
 ROOT = Path(__file__).parents[1]
 STEPS_A_TURN = 3  # the first of a turn, which warms up, is left out

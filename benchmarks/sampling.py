@@ -18,10 +18,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 
-from selectimprove.models import encode_prompt, load_model, load_tokenizer
-from selectimprove.sampling import sample_completions
 from selectimprove.tasks.data import read_rows
-from selectimprove.training import prepare_process
+from selectimprove.training.models import encode_prompt, load_model, load_tokenizer
+from selectimprove.training.sampling import sample_completions
+from selectimprove.training.trainers import prepare_process
 
 MAX_COMPLETION_TOKENS = 52
 

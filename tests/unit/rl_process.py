@@ -9,9 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-from selectimprove import grpo, training
 from selectimprove.experiment.specs import RLSpec, parse_spec
 from selectimprove.files import write_json
+from selectimprove.training import grpo, trainers
 
 
 def write_completions(trainer, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
@@ -33,7 +33,7 @@ def main(spec: str, start: str, train: str, folder: str) -> None:
 
         return reward
 
-    training.prepare_process(int(os.environ.get("WORLD_SIZE", "1")))
+    trainers.prepare_process(int(os.environ.get("WORLD_SIZE", "1")))
     grpo.make_reward = make_reward
     grpo.SharedPromptTrainer._generate_single_turn = write_completions
     folder = Path(folder)

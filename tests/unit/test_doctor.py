@@ -7,8 +7,9 @@ import pytest
 import torch
 from tiny_models import LORA, make_model
 
-from selectimprove import doctor, models
+from selectimprove import doctor
 from selectimprove.__main__ import main
+from selectimprove.training import models
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,6 @@ from tiny_models import (
 )
 
 from selectimprove.__main__ import main
-from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
-from selectimprove.sampling import sample_completions
 from selectimprove.seeds import hash_seed
 from selectimprove.show import describe_completion, describe_problem
 from selectimprove.tasks.data import read_rows, write_dataset
@@ -31,7 +29,9 @@ from selectimprove.tasks.problems import Problem, compose_problems
 from selectimprove.tasks.specs import DataSpec, FieldSpec
 from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.texts import TEXT_FORMS
-from selectimprove.training import keep_checkpoint, seal_checkpoint
+from selectimprove.training.models import decode_completion, encode_prompt, load_model, load_tokenizer
+from selectimprove.training.sampling import sample_completions
+from selectimprove.training.trainers import keep_checkpoint, seal_checkpoint
 
 SYMBOLIC, SENTENCES = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
 GF11 = Field(11, (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 10))

@@ -16,9 +16,9 @@ from selectimprove.experiment.specs import (
     SFTSpec,
     SuiteSpec,
 )
-from selectimprove.models import create_model, create_tokenizer
 from selectimprove.tasks.data import write_dataset
 from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
+from selectimprove.training.models import create_model, create_tokenizer
 
 ORDER = 5
 FIELD = FieldSpec(ORDER, "fixed")

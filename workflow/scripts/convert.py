@@ -13,9 +13,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
-    from selectimprove import convert, training
+    from selectimprove.training import convert, trainers
 
-    training.prepare_process(arguments.threads)
+    trainers.prepare_process(arguments.threads)
     convert.convert(parse_spec(ConvertSpec, arguments.spec), arguments.checkpoint)
 
 

@@ -15,9 +15,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
-    from selectimprove import evaluation, training
+    from selectimprove import evaluation
+    from selectimprove.training import trainers
 
-    training.prepare_process(arguments.threads)
+    trainers.prepare_process(arguments.threads)
     spec = parse_spec(EvaluationSpec, arguments.spec)
     folders = [arguments.checkpoints / f"step{step}" for step in spec.checkpoint_steps]
     evaluation.evaluate(spec, folders, arguments.test, arguments.output)

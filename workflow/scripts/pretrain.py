@@ -15,9 +15,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
-    from selectimprove import pretrain, training
+    from selectimprove.training import pretrain, trainers
 
-    training.prepare_process(arguments.threads)
+    trainers.prepare_process(arguments.threads)
     spec = parse_spec(PretrainSpec, arguments.spec)
     pretrain.train(spec, arguments.checkpoint, arguments.metrics, arguments.resume)
 

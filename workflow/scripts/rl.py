@@ -17,9 +17,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
-    from selectimprove import grpo, training
+    from selectimprove.training import grpo, trainers
 
-    training.prepare_process(arguments.threads)
+    trainers.prepare_process(arguments.threads)
     spec = parse_spec(RLSpec, arguments.spec)
     folders = [arguments.checkpoints / f"step{step}" for step in spec.checkpoint_steps]
     grpo.train(spec, arguments.start, arguments.train, folders, arguments.metrics, arguments.resume)

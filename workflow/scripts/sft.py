@@ -18,9 +18,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
-    from selectimprove import sft, training
+    from selectimprove.training import sft, trainers
 
-    training.prepare_process(arguments.threads)
+    trainers.prepare_process(arguments.threads)
     spec = parse_spec(SFTSpec, arguments.spec)
     folder = arguments.checkpoints / "step0"
     sft.train(

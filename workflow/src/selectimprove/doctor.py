@@ -30,10 +30,10 @@ from selectimprove.experiment.config import DEFAULT_PRESET, find_packaged_file, 
 from selectimprove.experiment.environment import find_other_versions, read_pins
 from selectimprove.experiment.experiment import Experiment
 from selectimprove.experiment.specs import LoraSpec, ModelSpec, RLSpec
-from selectimprove.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
 from selectimprove.tasks.problems import sample_problems
 from selectimprove.tasks.strategies import write_solution
 from selectimprove.tasks.texts import TEXT_FORMS
+from selectimprove.training.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
 
 ROOT = Path(__file__).parents[3]
 MEASURED_PROBLEMS = 32  # of a data set, whose mean lengths stand for all

@@ -12,16 +12,16 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selectimprove.experiment.specs import EvaluationSpec
-from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
 from selectimprove.provenance.records import digest_inputs, make_record
-from selectimprove.sampling import sample_completions
 from selectimprove.scores import write_scores
 from selectimprove.seeds import hash_seed
 from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem
 from selectimprove.tasks.strategies import OPENING_NAMES, read_completion
 from selectimprove.tasks.texts import TEXT_FORMS, TextForm
-from selectimprove.training import log_loop
+from selectimprove.training.models import decode_completion, encode_prompt, load_model, load_tokenizer
+from selectimprove.training.sampling import sample_completions
+from selectimprove.training.trainers import log_loop
 
 logger = logging.getLogger(__name__)
 

@@ -167,7 +167,7 @@ def sample_texts(
     import transformers
 
     from selectimprove.evaluation import sample_strategy
-    from selectimprove.models import decode_completion, encode_prompt, load_model, load_tokenizer
+    from selectimprove.training.models import decode_completion, encode_prompt, load_model, load_tokenizer
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

@@ -22,9 +22,7 @@ from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import split_tensor_dict
 
 from selectimprove.experiment.specs import RLSpec
-from selectimprove.models import decode_completion, find_training_dtype, load_model, load_tokenizer, make_lora_config
 from selectimprove.provenance.records import digest_inputs
-from selectimprove.sampling import sample_completions
 from selectimprove.seeds import random_stream
 from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem
@@ -32,7 +30,15 @@ from selectimprove.tasks.rewards import verify_completion
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import read_completion
 from selectimprove.tasks.texts import TEXT_FORMS
-from selectimprove.training import (
+from selectimprove.training.models import (
+    decode_completion,
+    find_training_dtype,
+    load_model,
+    load_tokenizer,
+    make_lora_config,
+)
+from selectimprove.training.sampling import sample_completions
+from selectimprove.training.trainers import (
     IGNORED,
     count_processes,
     find_resume_folder,

@@ -13,8 +13,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from selectimprove import sampling
-from selectimprove.sampling import DecodeStep, pick_tokens, sample_completions
+from selectimprove.training import sampling
+from selectimprove.training.sampling import DecodeStep, pick_tokens, sample_completions
 
 PROMPTS = [[3, 20, 30], [3, 21, 31, 12, 8], [4, 22], [5, 23, 33]]
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from tiny_models import ARCHITECTURE, LORA, Payload, make_model, save_model
 
-from selectimprove.convert import convert
 from selectimprove.experiment.specs import ConvertSpec, ModelSpec
-from selectimprove.models import (
+from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.training.convert import convert
+from selectimprove.training.models import (
     create_tokenizer,
     decode_completion,
     encode_completion,
@@ -19,7 +20,6 @@ from selectimprove.models import (
     load_tokenizer,
     make_lora_config,
 )
-from selectimprove.tasks.symbolic import SymbolicText
 
 PROMPT = "x ? L1 + e2 L24 * e10 y e4 :"
 COMPLETION = "y e4 L24 / e10 e3 L1 - e2 e0 A x e0 y e4"

@@ -8,7 +8,9 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from selectimprove.experiment.specs import SFTSpec
-from selectimprove.models import (
+from selectimprove.provenance.records import digest_inputs
+from selectimprove.tasks.data import FIELD_FILE, read_rows
+from selectimprove.training.models import (
     encode_completion,
     encode_prompt,
     find_training_dtype,
@@ -16,9 +18,7 @@ from selectimprove.models import (
     load_tokenizer,
     make_lora_config,
 )
-from selectimprove.provenance.records import digest_inputs
-from selectimprove.tasks.data import FIELD_FILE, read_rows
-from selectimprove.training import (
+from selectimprove.training.trainers import (
     IGNORED,
     count_processes,
     find_resume_folder,

@@ -30,15 +30,15 @@ from tiny_models import (
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
-from selectimprove import grpo, pretrain, sft, training
 from selectimprove.evaluation import evaluate
 from selectimprove.experiment.specs import EvaluationSpec, build_spec
-from selectimprove.models import create_tokenizer, encode_completion, load_model
 from selectimprove.provenance.records import digest_checkpoint, digest_path, read_record
 from selectimprove.scores import COLUMNS, read_scores
 from selectimprove.tasks.data import read_rows
 from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.training import grpo, pretrain, sft, trainers
+from selectimprove.training.models import create_tokenizer, encode_completion, load_model
 
 TEXT = SymbolicText()
 
@@ -100,8 +100,8 @@ class Interruption(TrainerCallback):
 
 def add_callback(patch, callback):
     """Have every trainer call `callback`."""
-    plain = training.run_trainer
-    for module in (pretrain, training):
+    plain = trainers.run_trainer
+    for module in (pretrain, trainers):
         patch.setattr(module, "run_trainer", lambda trainer: (trainer.add_callback(callback), plain(trainer)))
 
 
@@ -199,7 +199,7 @@ def lose_a_file(checkpoint):
 
 
 def never_seal(checkpoint):
-    (checkpoint / training.DIGESTS).unlink()
+    (checkpoint / trainers.DIGESTS).unlink()
 
 
 @pytest.mark.parametrize("damage", [truncate, change_a_bit, lose_a_file, never_seal])
@@ -212,10 +212,10 @@ def test_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, base, sf
     checkpoints = sorted((tmp_path / "damaged" / "resume").glob("*/checkpoint-*"))
     assert [checkpoint.name for checkpoint in checkpoints] == [f"checkpoint-{step}" for step in (2, 4, 6, 8)]
     damage(checkpoints[2])
-    assert training.find_last_checkpoint(checkpoints[0].parent) == checkpoints[1]
+    assert trainers.find_last_checkpoint(checkpoints[0].parent) == checkpoints[1]
     assert f"{checkpoints[2]} is damaged: going on from checkpoint-4" in caplog.text
     with pytest.raises(RuntimeError, match="checkpoint-6: this checkpoint is damaged"):
-        training.keep_checkpoint(checkpoints[2], tmp_path / "kept", None, {})
+        trainers.keep_checkpoint(checkpoints[2], tmp_path / "kept", None, {})
     resumed = run_sft(tmp_path / "damaged", base, sft_data, epochs=2)
     assert weights_equal(whole, resumed)
     assert metrics_equal(whole, resumed)
@@ -244,7 +244,7 @@ def test_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path, base, sft_
         full.limit.__exit__(None, None, None)
     [last] = (tmp_path / "full" / "resume").glob("*/checkpoint-*")
     assert last.name == "checkpoint-2"
-    assert training.is_whole(last)
+    assert trainers.is_whole(last)
     assert weights_equal(whole, run_sft(tmp_path / "full", base, sft_data, epochs=2))
 
 
@@ -256,7 +256,7 @@ def test_training_state_that_holds_other_objects_is_not_unpickled(tmp_path, base
             run_sft(tmp_path, base, sft_data, epochs=2)
     for checkpoint in (tmp_path / "resume").glob("*/checkpoint-*"):
         torch.save(Payload(tmp_path / "run"), checkpoint / "optimizer.pt")
-        training.seal_checkpoint(checkpoint)
+        trainers.seal_checkpoint(checkpoint)
     with pytest.raises(pickle.UnpicklingError):
         run_sft(tmp_path, base, sft_data, epochs=2)
     assert not (tmp_path / "run").exists()
@@ -270,20 +270,20 @@ def test_two_jobs_do_not_train_in_one_resume_folder(tmp_path, base, sft_data, mo
         folder = Path(trainer.args.output_dir).parent
         with (
             pytest.raises(RuntimeError, match=f"^{folder}: another process is training here"),
-            training.lock_folder(folder),
+            trainers.lock_folder(folder),
         ):
             pass
         return plain(trainer, **arguments)
 
     monkeypatch.setattr(sft.SFTTrainer, "train", train_beside_another)
     run_sft(tmp_path, base, sft_data)
-    with training.lock_folder(tmp_path / "resume"):
+    with trainers.lock_folder(tmp_path / "resume"):
         pass
 
 
 def test_checkpoint_that_is_being_written_is_never_resumed_from(tmp_path):
-    (tmp_path / training.WRITING / "checkpoint-8").mkdir(parents=True)
-    assert training.find_last_checkpoint(tmp_path) is None
+    (tmp_path / trainers.WRITING / "checkpoint-8").mkdir(parents=True)
+    assert trainers.find_last_checkpoint(tmp_path) is None
 
 
 def test_sft_learns_records_its_origin_and_resumes_exactly(tmp_path, base, sft_data, monkeypatch):
@@ -377,10 +377,10 @@ def test_lora_sft_is_merged_and_lora_rl_keeps_an_adapter(tmp_path, base, sft_dat
 
 def test_state_of_other_settings_or_inputs_is_not_resumed(tmp_path):
     spec = make_sft_spec()
-    folder = training.find_resume_folder(tmp_path, spec, {"data": "1"})
-    assert folder == training.find_resume_folder(tmp_path, spec, {"data": "1"})
-    assert folder != training.find_resume_folder(tmp_path, spec, {"data": "2"})
-    assert folder != training.find_resume_folder(tmp_path, make_sft_spec(learning_rate=0.5), {"data": "1"})
+    folder = trainers.find_resume_folder(tmp_path, spec, {"data": "1"})
+    assert folder == trainers.find_resume_folder(tmp_path, spec, {"data": "1"})
+    assert folder != trainers.find_resume_folder(tmp_path, spec, {"data": "2"})
+    assert folder != trainers.find_resume_folder(tmp_path, make_sft_spec(learning_rate=0.5), {"data": "1"})
 
 
 def test_reward_is_the_verdict_and_metrics_are_by_kind_and_steps(rl_data):
@@ -416,7 +416,7 @@ def test_prompt_schedule_covers_the_run_and_uses_every_prompt_each_pass(rl_data)
 def test_bad_loss_stops_the_run():
     state = type("State", (), {"global_step": 7})
     with pytest.raises(FloatingPointError, match="nan at step 7"):
-        training.StopOnBadLoss().on_log(None, state, None, logs={"loss": float("nan")})
+        trainers.StopOnBadLoss().on_log(None, state, None, logs={"loss": float("nan")})
 
 
 class BadNumbers(TrainerCallback):
@@ -477,7 +477,7 @@ def test_training_goes_on_in_smaller_micro_batches_when_memory_runs_out(
             run_rl(folder / "rl", base, rl_data, updates=6)[-1],
         ]
 
-    caplog.set_level(logging.INFO, training.__name__)
+    caplog.set_level(logging.INFO, trainers.__name__)
     whole = run(tmp_path / "whole")
     assert "out of memory" not in caplog.text
     add_callback(monkeypatch, LittleMemory(2))
@@ -495,7 +495,7 @@ def test_training_goes_on_in_smaller_micro_batches_when_memory_runs_out(
     monkeypatch.setenv("WORLD_SIZE", "2")
     add_callback(monkeypatch, LittleMemory(4))
     with pytest.raises(RuntimeError, match="allocate memory"):
-        training.train_within_memory(lambda rows: torch.empty(2**60), 8)
+        trainers.train_within_memory(lambda rows: torch.empty(2**60), 8)
 
 
 def test_evaluation_fills_every_column(tmp_path, base, rl_data):

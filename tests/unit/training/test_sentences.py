@@ -17,13 +17,13 @@ from tiny_models import (
     save_sentence_model,
 )
 
-from selectimprove import grpo, models, sft
 from selectimprove.evaluation import evaluate
 from selectimprove.experiment.specs import EvaluationSpec, ModelSpec
-from selectimprove.models import decode_completion, encode_completion, encode_prompt, load_tokenizer
 from selectimprove.scores import read_scores
 from selectimprove.tasks.data import read_rows, write_dataset
 from selectimprove.tasks.specs import DataSpec
+from selectimprove.training import grpo, models, sft
+from selectimprove.training.models import decode_completion, encode_completion, encode_prompt, load_tokenizer
 
 
 @pytest.fixture

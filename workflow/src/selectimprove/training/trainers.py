@@ -32,9 +32,9 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
 from selectimprove.experiment.specs import digest_specs
 from selectimprove.files import put_in_place, write_json, write_whole
-from selectimprove.models import load_model, load_tokenizer
 from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file, make_record
 from selectimprove.seeds import hash_seed
+from selectimprove.training.models import load_model, load_tokenizer
 
 KEPT_FILES = ("*.safetensors", "*config.json", "tokenizer*", "special_tokens_map.json", "chat_template.jinja")
 

@@ -23,14 +23,14 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from selectimprove.experiment.specs import PretrainSpec
-from selectimprove.models import create_model, create_tokenizer
 from selectimprove.seeds import random_stream
 from selectimprove.tasks.field import Field, apply_operator
 from selectimprove.tasks.problems import Problem
 from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.traces import NAMES, SIGNS
-from selectimprove.training import (
+from selectimprove.training.models import create_model, create_tokenizer
+from selectimprove.training.trainers import (
     IGNORED,
     find_resume_folder,
     keep_checkpoint,

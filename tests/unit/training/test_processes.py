@@ -14,7 +14,7 @@ from tiny_models import RL_DATA, SFT_DATA, make_rl_spec, make_sft_spec, save_dat
 from selectimprove.experiment.specs import dump_spec
 from selectimprove.provenance.records import digest_checkpoint
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LAUNCH = [*("-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes", "2")]
 LAUNCH += ["--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"]
 

@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 from tiny_models import ORDER, make_pretrain_spec
 
-from selectimprove.models import create_tokenizer
-from selectimprove.pretrain import IGNORED, encode_corpus, write_facts, write_log
 from selectimprove.tasks.field import Field, apply_operator
 from selectimprove.tasks.traces import OPERATORS
+from selectimprove.training.models import create_tokenizer
+from selectimprove.training.pretrain import IGNORED, encode_corpus, write_facts, write_log
 
 LOGS = 4000
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from selectimprove.experiment.config import find_packaged_file
 from selectimprove.experiment.specs import ConvertSpec
 from selectimprove.provenance.records import digest_file
-from selectimprove.training import put_checkpoint
+from selectimprove.training.trainers import put_checkpoint
 
 
 def convert(spec: ConvertSpec, checkpoint: Path) -> None:
