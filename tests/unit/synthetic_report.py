@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 from synthetic_scores import RL_RUNS, SFT_RUNS, add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
-from selectimprove.claims import COLUMNS as CLAIM_COLUMNS
 from selectimprove.experiment.experiment import find_module, read_caption
 from selectimprove.experiment.specs import ReportSpec
 from selectimprove.files import write_json
+from selectimprove.measurement.claims import COLUMNS as CLAIM_COLUMNS
+from selectimprove.measurement.scores import join_scores
 from selectimprove.provenance.records import digest_file
 from selectimprove.rendering import render_figure, render_table
 from selectimprove.report import render_report
-from selectimprove.scores import join_scores
 from selectimprove.tasks.data import read_rows, write_dataset
 from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
 from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion

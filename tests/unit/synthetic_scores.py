@@ -8,8 +8,8 @@ import pandas as pd
 
 from selectimprove.experiment.specs import FigureSpec
 from selectimprove.files import write_json
+from selectimprove.measurement.scores import COLUMNS, RUN_COLUMNS, write_scores
 from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file, digest_inputs, make_record
-from selectimprove.scores import COLUMNS, RUN_COLUMNS, write_scores
 from selectimprove.tasks.specs import KINDS
 
 LOSSES = {"validation_loss": 0.1, "validation_sequence_loss": 0.5}

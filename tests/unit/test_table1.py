@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from synthetic_scores import make_rows, make_scores, make_spec, write_metrics, write_run_scores
 
-from selectimprove.analysis import wilson_interval
+from selectimprove.measurement.analysis import wilson_interval
 from selectimprove.provenance.records import digest_file
 from selectimprove.rendering import render_table
 from selectimprove.tables import table1

@@ -13,8 +13,8 @@ import yaml
 from checkout import SMOKE, copy_workflow, list_planned_rules, run_snakemake
 from crate_checks import check_crate
 
+from selectimprove.measurement.scores import COLUMNS
 from selectimprove.provenance.records import digest_checkpoint, digest_file
-from selectimprove.scores import COLUMNS
 
 RUNS = ["F", "B", "FB", *(f"{model}_rl_{steps}" for model in ("F", "B", "FB") for steps in ("2_5", "6_9"))]
 DRAWN = {

@@ -1,6 +1,6 @@
 # Figures and tables. The module that draws is an input, so that an edit redraws its figure and no other.
 
-SHARED_MODULES = [f"{MODULES}/{name}.py" for name in ("rendering", "scores", "analysis", "decomposition")]
+SHARED_MODULES = [f"{MODULES}/{name}.py" for name in ("rendering", "rendering")]
 
 
 rule figure:

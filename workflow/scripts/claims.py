@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from selectimprove.claims import write_claims
 from selectimprove.experiment.specs import ClaimsSpec, parse_spec
+from selectimprove.measurement.claims import write_claims
 
 
 def main() -> None:

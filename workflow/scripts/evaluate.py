@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
-    from selectimprove import evaluation
+    from selectimprove.measurement import evaluation
     from selectimprove.training import trainers
 
     trainers.prepare_process(arguments.threads)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from selectimprove.scores import join_scores
+from selectimprove.measurement.scores import join_scores
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from configurations import CONFIG, load
 
-from selectimprove.scores import RUN_COLUMNS
+from selectimprove.measurement.scores import RUN_COLUMNS
 from selectimprove.tasks.specs import FieldSpec
 
 

@@ -10,10 +10,10 @@ from crate_checks import check_crate
 from synthetic_scores import add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
 from selectimprove.files import write_json
+from selectimprove.measurement.scores import join_scores
 from selectimprove.provenance.crate import METADATA, write_crate
 from selectimprove.provenance.records import RECORD
 from selectimprove.rendering import render_figure
-from selectimprove.scores import join_scores
 
 ROOT = Path(__file__).parents[3]
 RESULTS = Path("results/tiny")

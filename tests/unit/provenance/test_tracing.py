@@ -15,10 +15,10 @@ from selectimprove.__main__ import main
 from selectimprove.experiment.config import load_experiment
 from selectimprove.experiment.specs import digest_specs
 from selectimprove.files import write_json
+from selectimprove.measurement.scores import join_scores
 from selectimprove.provenance import chain, tracing
 from selectimprove.provenance.records import RECORD, digest_path
 from selectimprove.rendering import render_figure
-from selectimprove.scores import join_scores
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = "workflow/schemas/config.schema.yaml"

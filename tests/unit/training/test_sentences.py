@@ -17,9 +17,9 @@ from tiny_models import (
     save_sentence_model,
 )
 
-from selectimprove.evaluation import evaluate
 from selectimprove.experiment.specs import EvaluationSpec, ModelSpec
-from selectimprove.scores import read_scores
+from selectimprove.measurement.evaluation import evaluate
+from selectimprove.measurement.scores import read_scores
 from selectimprove.tasks.data import read_rows, write_dataset
 from selectimprove.tasks.specs import DataSpec
 from selectimprove.training import grpo, models, sft

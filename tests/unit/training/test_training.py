@@ -30,10 +30,10 @@ from tiny_models import (
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
-from selectimprove.evaluation import evaluate
 from selectimprove.experiment.specs import EvaluationSpec, build_spec
+from selectimprove.measurement.evaluation import evaluate
+from selectimprove.measurement.scores import COLUMNS, read_scores
 from selectimprove.provenance.records import digest_checkpoint, digest_path, read_record
-from selectimprove.scores import COLUMNS, read_scores
 from selectimprove.tasks.data import read_rows
 from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.symbolic import SymbolicText

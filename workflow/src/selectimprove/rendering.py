@@ -15,8 +15,8 @@ import pandas as pd
 
 from selectimprove.experiment.specs import FigureSpec
 from selectimprove.files import write_whole
+from selectimprove.measurement.scores import read_declared_scores
 from selectimprove.provenance.sidecars import describe_origin, write_sidecar
-from selectimprove.scores import read_declared_scores
 
 VALIDATION_LOSSES = ["validation_loss", "validation_sequence_loss"]
 

@@ -14,14 +14,14 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from selectimprove.analysis import select_last
-from selectimprove.claims import COLUMNS
 from selectimprove.experiment.specs import ReportSpec
 from selectimprove.files import write_json, write_whole
 from selectimprove.marking import mark_completion
+from selectimprove.measurement.analysis import select_last
+from selectimprove.measurement.claims import COLUMNS
+from selectimprove.measurement.scores import read_scores
 from selectimprove.provenance.records import RECORD, digest_file, digest_inputs, find_commit, make_record
 from selectimprove.runs import SETTINGS
-from selectimprove.scores import read_scores
 from selectimprove.tasks.data import read_rows
 from selectimprove.tasks.texts import TEXT_FORMS
 

@@ -166,7 +166,7 @@ def sample_texts(
     import torch
     import transformers
 
-    from selectimprove.evaluation import sample_strategy
+    from selectimprove.measurement.evaluation import sample_strategy
     from selectimprove.training.models import decode_completion, encode_prompt, load_model, load_tokenizer
 
     transformers.logging.set_verbosity_error()

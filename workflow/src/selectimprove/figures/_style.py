@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from selectimprove.analysis import summarize_accuracy
+from selectimprove.measurement.analysis import summarize_accuracy
 from selectimprove.tasks.specs import KINDS
 
 STEP_LABEL = "RL step (updates)"

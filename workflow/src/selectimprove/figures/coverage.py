@@ -7,7 +7,7 @@ field, would have. Gained problems are what RL adds to what the SFT model could 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.analysis import check_groups, summarize_coverage
+from selectimprove.measurement.analysis import check_groups, summarize_coverage
 from selectimprove.tasks.specs import KINDS
 
 COLORS = {"both": "#DDDDDD", "gained": "#009E73", "lost": "#D55E00", "neither": "#000000"}

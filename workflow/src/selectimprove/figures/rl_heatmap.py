@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.analysis import summarize_settings
+from selectimprove.measurement.analysis import summarize_settings
 
 
 def draw(scores: pd.DataFrame) -> Figure:

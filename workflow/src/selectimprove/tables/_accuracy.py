@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from selectimprove.analysis import select_last, summarize_accuracy
+from selectimprove.measurement.analysis import select_last, summarize_accuracy
 
 MODELS = ("B", "F", "FB")
 SHOWN_KINDS = ("all", "inversion", "evaluation")

@@ -5,8 +5,8 @@ By kind in each suite, and in the CSV by number of steps as well. Definitions: d
 
 import pandas as pd
 
-from selectimprove.analysis import select_last
-from selectimprove.decomposition import PARTS, decompose_gains, find_step_ranges
+from selectimprove.measurement.analysis import select_last
+from selectimprove.measurement.decomposition import PARTS, decompose_gains, find_step_ranges
 
 
 def compute(scores: pd.DataFrame) -> pd.DataFrame:

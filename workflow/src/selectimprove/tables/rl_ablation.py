@@ -5,7 +5,7 @@ The paper's learning rates are 1e-5 and 5e-5; its cells stand beside ours of the
 
 import pandas as pd
 
-from selectimprove.analysis import summarize_settings
+from selectimprove.measurement.analysis import summarize_settings
 
 SETTINGS = ["learning_rate", "completions_per_prompt", "beta"]
 

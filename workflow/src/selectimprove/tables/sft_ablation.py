@@ -6,7 +6,7 @@ beside ours of the same rank of learning rate.
 
 import pandas as pd
 
-from selectimprove.analysis import summarize_settings
+from selectimprove.measurement.analysis import summarize_settings
 
 # arXiv 2606.13125: validation cross-entropy by rising learning rate.
 PAPER = {"B": (0.0856, 0.0859, 0.0863), "F": (0.0857, 0.0858, 0.0862), "FB": (0.0879, 0.0879, 0.0884)}

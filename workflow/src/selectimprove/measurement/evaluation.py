@@ -12,8 +12,8 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selectimprove.experiment.specs import EvaluationSpec
+from selectimprove.measurement.scores import write_scores
 from selectimprove.provenance.records import digest_inputs, make_record
-from selectimprove.scores import write_scores
 from selectimprove.seeds import hash_seed
 from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem

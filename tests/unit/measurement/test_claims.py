@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from synthetic_scores import add_checkpoints, make_rows, make_scores, write_run_scores
 
-from selectimprove.claims import (
+from selectimprove.experiment.specs import ClaimSpec, ClaimsSpec, dump_spec, parse_spec
+from selectimprove.measurement.claims import (
     COLUMNS,
     bootstrap_mean,
     check_claims,
@@ -16,7 +17,6 @@ from selectimprove.claims import (
     measure_problems,
     write_claims,
 )
-from selectimprove.experiment.specs import ClaimSpec, ClaimsSpec, dump_spec, parse_spec
 
 PROBLEMS = 200
 

@@ -17,7 +17,7 @@ none after, and the reverse.
 import numpy as np
 import pandas as pd
 
-from selectimprove.analysis import RESAMPLES, draw_resamples
+from selectimprove.measurement.analysis import RESAMPLES, draw_resamples
 from selectimprove.seeds import hash_seed
 
 STRATEGY_ORDER = ("forward", "backward", "none")

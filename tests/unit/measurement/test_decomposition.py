@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_scores import make_rows
 
-from selectimprove import decomposition
-from selectimprove.decomposition import PARTS, decompose_gains, split_gain
+from selectimprove.measurement import decomposition
+from selectimprove.measurement.decomposition import PARTS, decompose_gains, split_gain
 from selectimprove.tasks.strategies import SUITED
 
 PROBLEMS = 40  # a cell

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_scores import make_rows, make_scores
 
-from selectimprove.analysis import (
+from selectimprove.measurement.analysis import (
     check_groups,
     count_lucky_guesses,
     estimate_pass_at_k,

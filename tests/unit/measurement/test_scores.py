@@ -7,8 +7,8 @@ import pytest
 from broken_disk import file_size_limit
 from synthetic_scores import make_scores, write_run_scores
 
+from selectimprove.measurement.scores import COLUMNS, join_scores, read_scores, write_scores
 from selectimprove.provenance.records import digest_file, make_record, read_record
-from selectimprove.scores import COLUMNS, join_scores, read_scores, write_scores
 
 
 @pytest.fixture

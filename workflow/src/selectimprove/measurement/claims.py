@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from selectimprove.analysis import RESAMPLES, draw_resamples, select_last
 from selectimprove.experiment.specs import ClaimSpec, ClaimsSpec
 from selectimprove.files import write_whole
+from selectimprove.measurement.analysis import RESAMPLES, draw_resamples, select_last
+from selectimprove.measurement.scores import read_declared_scores
 from selectimprove.provenance.sidecars import describe_origin, write_sidecar
-from selectimprove.scores import read_declared_scores
 from selectimprove.seeds import hash_seed
 from selectimprove.tasks.strategies import SUITED
 
