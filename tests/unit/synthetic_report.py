@@ -12,9 +12,9 @@ from selectimprove.experiment.specs import ReportSpec
 from selectimprove.files import write_json
 from selectimprove.measurement.claims import COLUMNS as CLAIM_COLUMNS
 from selectimprove.measurement.scores import join_scores
+from selectimprove.presentation.rendering import render_figure, render_table
+from selectimprove.presentation.report import render_report
 from selectimprove.provenance.records import digest_file
-from selectimprove.rendering import render_figure, render_table
-from selectimprove.report import render_report
 from selectimprove.tasks.data import read_rows, write_dataset
 from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
 from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion

@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from selectimprove.experiment.config import load_experiment
+from selectimprove.experiment.experiment import KEY_SETTINGS
 from selectimprove.files import write_json
 from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file
-from selectimprove.runs import SETTINGS, find_checkpoint, find_state, format_runs, list_runs
+from selectimprove.runs import find_checkpoint, find_state, format_runs, list_runs
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -241,17 +242,17 @@ def test_several_seeds_are_counted(experiment) -> None:
 def test_one_row_a_run_with_its_settings(experiment) -> None:
     """SFT runs first, as declared; what a run does not have is missing."""
     table = list_runs(experiment, RESULTS)
-    assert list(table.columns) == ["run", *SETTINGS, "state"]
+    assert list(table.columns) == ["run", *KEY_SETTINGS, "state"]
     assert list(table["run"]) == [*experiment.sft_values, *experiment.rl_values]
     rows = table.set_index("run")
     further, changed = rows.loc["FB_further"], experiment.rl_values["FB_further"]
     assert further["start"] == "FB_rl_2_5"
     assert further["updates"] == 40
     assert further["beta"] == CONFIG["rl"]["defaults"]["beta"]
-    assert [further[name] for name in SETTINGS] == [changed[name] for name in SETTINGS]
+    assert [further[name] for name in KEY_SETTINGS] == [changed[name] for name in KEY_SETTINGS]
     sft = rows.loc["FB"]
     assert (sft["dataset"], sft["learning_rate"]) == ("sft_FB", CONFIG["sft"]["defaults"]["learning_rate"])
-    assert {name for name in SETTINGS if pd.isna(sft[name])} == {
+    assert {name for name in KEY_SETTINGS if pd.isna(sft[name])} == {
         "start",
         "updates",
         "beta",
@@ -264,10 +265,10 @@ def test_text_has_a_line_a_run(experiment) -> None:
     seeds = load({"seeds": list(range(12))})
     table = list_runs(seeds, RESULTS)
     heading, *lines = format_runs(table).splitlines()
-    assert heading.split() == ["run", *SETTINGS, "state"]
+    assert heading.split() == ["run", *KEY_SETTINGS, "state"]
     assert len(lines) == len(table)
     for line, (_, row) in zip(lines, table.iterrows(), strict=True):
-        values = [str(row[name]) for name in ("run", *SETTINGS) if not pd.isna(row[name])]
+        values = [str(row[name]) for name in ("run", *KEY_SETTINGS) if not pd.isna(row[name])]
         assert line.split() == [*values, "1", "done,", "11", "missing"]
     (further,) = [line.split() for line in lines if line.split()[0] == "FB_further"]
     assert further[:4] == ["FB_further", "FB_rl_2_5", "rl_6_9", "40"]

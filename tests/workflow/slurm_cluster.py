@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
-SETTINGS = """\
+KEY_SETTINGS = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser={user}
@@ -62,7 +62,7 @@ class SlurmCluster:
         host, user = socket.gethostname().split(".")[0], Path("/proc/self").owner()
         ports = dict(zip(("controller_port", "node_port"), find_free_ports(2), strict=True))
         settings = folder / "slurm.conf"
-        settings.write_text(SETTINGS.format(folder=folder, host=host, user=user, cpus=cpus, **ports))
+        settings.write_text(KEY_SETTINGS.format(folder=folder, host=host, user=user, cpus=cpus, **ports))
         # Two "GPUs" to be counted and handed out; a job that looks for CUDA finds none.
         (folder / "gres.conf").write_text("Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n")
         # The executor's inner srun runs without SLURM_CONF, which on a real cluster is not needed.

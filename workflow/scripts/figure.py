@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from selectimprove.experiment.specs import FigureSpec, parse_spec
-from selectimprove.rendering import render_figure
+from selectimprove.presentation.rendering import render_figure
 
 
 def main() -> None:

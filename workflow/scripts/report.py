@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from selectimprove.experiment.specs import ReportSpec, parse_spec
-from selectimprove.report import render_report
+from selectimprove.presentation.report import render_report
 
 
 def main() -> None:

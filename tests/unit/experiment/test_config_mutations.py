@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selectimprove.experiment.config import load_experiment
-from selectimprove.experiment.experiment import ConfigError
-from selectimprove.runs import SETTINGS
+from selectimprove.experiment.experiment import KEY_SETTINGS, ConfigError
 
 ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -93,4 +92,4 @@ def test_any_configuration_loads_or_is_refused_in_one_line(config) -> None:
     for name in [*experiment.figures, *experiment.tables]:
         experiment.make_figure_spec(name)
     for run in [*experiment.sft_values, *experiment.rl_values]:
-        assert set(experiment.make_run_spec(run, 0).__dict__) & set(SETTINGS)
+        assert set(experiment.make_run_spec(run, 0).__dict__) & set(KEY_SETTINGS)

@@ -11,9 +11,9 @@ from synthetic_scores import add_checkpoints, make_scores, make_spec, write_metr
 
 from selectimprove.files import write_json
 from selectimprove.measurement.scores import join_scores
+from selectimprove.presentation.rendering import render_figure
 from selectimprove.provenance.crate import METADATA, write_crate
 from selectimprove.provenance.records import RECORD
-from selectimprove.rendering import render_figure
 
 ROOT = Path(__file__).parents[3]
 RESULTS = Path("results/tiny")

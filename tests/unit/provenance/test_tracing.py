@@ -16,9 +16,9 @@ from selectimprove.experiment.config import load_experiment
 from selectimprove.experiment.specs import digest_specs
 from selectimprove.files import write_json
 from selectimprove.measurement.scores import join_scores
+from selectimprove.presentation.rendering import render_figure
 from selectimprove.provenance import chain, tracing
 from selectimprove.provenance.records import RECORD, digest_path
-from selectimprove.rendering import render_figure
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = "workflow/schemas/config.schema.yaml"
@@ -83,7 +83,9 @@ def test_untouched_figure_matches_and_is_told_as_a_tree(figure, capsys):
     data = ["checkpoints/data/train.jsonl", "checkpoints/data/field.json"]
     assert set(verdicts) == {str(figure), *scores, *metrics, *CHECKPOINTS, *data, "checkpoints/base"}
     assert output.endswith("\n22 artifacts: 22 matches\n")
-    assert output.startswith("matches  figures/figure2.pdf\n         function selectimprove.figures.figure2.draw\n")
+    assert output.startswith(
+        "matches  figures/figure2.pdf\n         function selectimprove.presentation.figures.figure2.draw\n"
+    )
     rl = output[output.index("matches  scores/F_rl_6_9.parquet") :]
     assert rl.startswith(
         "matches  scores/F_rl_6_9.parquet\n"

@@ -9,12 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from selectimprove.experiment.experiment import Experiment
+from selectimprove.experiment.experiment import KEY_SETTINGS, Experiment
 from selectimprove.experiment.specs import dump_spec
 from selectimprove.files import write_whole
 from selectimprove.provenance.records import RECORD, digest_path
-
-SETTINGS = ("start", "dataset", "updates", "learning_rate", "beta", "completions_per_prompt")
 
 
 def find_checkpoint(experiment: Experiment, results: Path, run: str, seed: int) -> Path:
@@ -49,7 +47,7 @@ def list_runs(experiment: Experiment, results: Path) -> pd.DataFrame:
         states = [find_state(experiment, results, run, seed) for seed in experiment.seeds]
         counts = [f"{states.count(state)} {state}" for state in ("done", "stale", "missing") if state in states]
         state = states[0] if len(states) == 1 else ", ".join(counts)
-        rows.append({"run": run, **{name: values.get(name) for name in SETTINGS}, "state": state})
+        rows.append({"run": run, **{name: values.get(name) for name in KEY_SETTINGS}, "state": state})
     return pd.DataFrame(rows, dtype=object)
 
 

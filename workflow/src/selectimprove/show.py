@@ -16,7 +16,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from selectimprove.marking import mark_completion
+from selectimprove.presentation.marking import mark_completion
 from selectimprove.provenance.records import RECORD, check_digest
 from selectimprove.seeds import hash_seed
 from selectimprove.tasks.data import FIELD_FILE, read_field, read_rows

@@ -26,6 +26,7 @@ from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
 
 PACKAGE = Path(__file__).parents[1]
 DEFAULT_EXPERIMENT = "core"
+KEY_SETTINGS = ("start", "dataset", "updates", "learning_rate", "beta", "completions_per_prompt")  # of a run
 
 
 class ConfigError(ValueError):
@@ -39,7 +40,7 @@ def format_range(bounds: tuple[int, int]) -> str:
 
 def find_module(section: str, name: str) -> Path:
     """Return the file of a module that draws; section: "figures" or "tables"."""
-    return PACKAGE / section / f"{name}.py"
+    return PACKAGE / "presentation" / section / f"{name}.py"
 
 
 def read_caption(module: Path) -> str:

@@ -7,7 +7,7 @@ import math
 
 import pandas as pd
 
-from selectimprove.tables._accuracy import SHOWN_KINDS, format_models, summarize_models
+from selectimprove.presentation.tables._accuracy import SHOWN_KINDS, format_models, summarize_models
 
 # Table 1 of arXiv 2606.13125: pass@1 in percent, in the order of SHOWN_KINDS.
 PAPER = {

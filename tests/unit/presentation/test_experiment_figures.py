@@ -4,8 +4,15 @@ import pandas as pd
 import pytest
 from synthetic_scores import make_rows
 
-from selectimprove.figures import amplification, composition, difficulty, diversity, rl_heatmap, text_variants
-from selectimprove.tables import accuracy, rl_ablation, sft_ablation
+from selectimprove.presentation.figures import (
+    amplification,
+    composition,
+    difficulty,
+    diversity,
+    rl_heatmap,
+    text_variants,
+)
+from selectimprove.presentation.tables import accuracy, rl_ablation, sft_ablation
 from selectimprove.tasks.specs import KINDS
 
 PROBLEMS = 20

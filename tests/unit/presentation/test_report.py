@@ -12,10 +12,10 @@ from synthetic_report import CLAIM_COLUMNS, CLAIMS, write_claims, write_preset
 from synthetic_scores import make_rows
 
 import selectimprove
-from selectimprove import report
 from selectimprove.experiment.experiment import ConfigError, read_caption
 from selectimprove.files import write_json
-from selectimprove.report import (
+from selectimprove.presentation import report
+from selectimprove.presentation.report import (
     CELL,
     FAILURE_WORDS,
     choose_completions,
@@ -28,7 +28,7 @@ from selectimprove.report import (
 from selectimprove.tasks.strategies import FAILURES
 
 PACKAGE = Path(selectimprove.__file__).parent
-MODULES = [file for kind in ("figures", "tables") for file in (PACKAGE / kind).glob("[!_]*.py")]
+MODULES = [file for kind in ("figures", "tables") for file in (PACKAGE / "presentation" / kind).glob("[!_]*.py")]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_page_has_every_part(page):
     assert page.count("data:image/png;base64,") == 2
     assert "B, RL 6-9" in page
     assert "95.7" in page  # the paper's FB, RL 6-9
-    assert "selectimprove.figures.figure2.draw" in page
+    assert "selectimprove.presentation.figures.figure2.draw" in page
     assert "python -m selectimprove trace" in page
 
 

@@ -4,9 +4,16 @@ import pandas as pd
 import pytest
 from synthetic_scores import make_rows
 
-from selectimprove.figures import coverage, decomposition, decomposition_summary, failures, forced_skill, pass_at_k
 from selectimprove.measurement import decomposition as decomposition_module
-from selectimprove.tables import decomposition as decomposition_table
+from selectimprove.presentation.figures import (
+    coverage,
+    decomposition,
+    decomposition_summary,
+    failures,
+    forced_skill,
+    pass_at_k,
+)
+from selectimprove.presentation.tables import decomposition as decomposition_table
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import SUITED
 

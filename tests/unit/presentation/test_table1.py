@@ -6,9 +6,9 @@ import pytest
 from synthetic_scores import make_rows, make_scores, make_spec, write_metrics, write_run_scores
 
 from selectimprove.measurement.analysis import wilson_interval
+from selectimprove.presentation.rendering import render_table
+from selectimprove.presentation.tables import table1
 from selectimprove.provenance.records import digest_file
-from selectimprove.rendering import render_table
-from selectimprove.tables import table1
 
 RUNS = [f"{model}{training}" for model, training in product(("B", "F", "FB"), ("", "_rl_2_5", "_rl_6_9"))]
 
@@ -107,5 +107,5 @@ def test_rendered_table(scores, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(csv), table, atol=5e-7, check_dtype=False)
     record = json.loads(sidecar.read_text())
     assert (record["table"], record["rule"]) == ("table1", "table")
-    assert record["function"] == "selectimprove.tables.table1.compute"
+    assert record["function"] == "selectimprove.presentation.tables.table1.compute"
     assert record["files"] == {file.name: digest_file(file) for file in (markdown, csv)}

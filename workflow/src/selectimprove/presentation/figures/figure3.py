@@ -6,8 +6,8 @@ Step 0 is the SFT model. The band is the 95 % Wilson interval over problems; thi
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.figures._style import choose_looks, draw_kinds
 from selectimprove.measurement.analysis import check_groups, select_curves
+from selectimprove.presentation.figures._style import choose_looks, draw_kinds
 from selectimprove.tasks.specs import KINDS
 
 

@@ -1,6 +1,6 @@
 """Accuracy of B, F and FB after SFT and at the end of each RL run, all kinds and by kind, on one suite."""
 
-from selectimprove.tables._accuracy import format_models, summarize_models
+from selectimprove.presentation.tables._accuracy import format_models, summarize_models
 
 compute = summarize_models
 format_markdown = format_models

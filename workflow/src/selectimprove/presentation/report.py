@@ -14,14 +14,14 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from selectimprove.experiment.experiment import KEY_SETTINGS
 from selectimprove.experiment.specs import ReportSpec
 from selectimprove.files import write_json, write_whole
-from selectimprove.marking import mark_completion
 from selectimprove.measurement.analysis import select_last
 from selectimprove.measurement.claims import COLUMNS
 from selectimprove.measurement.scores import read_scores
+from selectimprove.presentation.marking import mark_completion
 from selectimprove.provenance.records import RECORD, digest_file, digest_inputs, find_commit, make_record
-from selectimprove.runs import SETTINGS
 from selectimprove.tasks.data import read_rows
 from selectimprove.tasks.texts import TEXT_FORMS
 
@@ -80,7 +80,7 @@ def render_report(
         figures=[drawn | embed_png(drawn["file"]) for drawn in (describe_drawn(e, figures) for e in spec.figures)],
         tables=[drawn | read_table(drawn["file"]) for drawn in (describe_drawn(e, tables) for e in spec.tables)],
         completions=describe_completions(sample, problems, spec.text),
-        settings=SETTINGS,
+        settings=KEY_SETTINGS,
         records=read_records(folders),
         digests={str(file): inputs[str(file)] for file in others},
     )

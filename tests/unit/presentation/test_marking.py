@@ -5,7 +5,7 @@ from generators import answered, each_text, mutations, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectimprove.marking import MarkedPiece, mark_completion
+from selectimprove.presentation.marking import MarkedPiece, mark_completion
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem, compose_problems
 from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion

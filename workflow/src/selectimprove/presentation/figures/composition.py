@@ -7,8 +7,14 @@ the problems with the most parts: the share of completions whose first k parts a
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.figures._style import ACCURACY_LABEL, STEP_LABEL, choose_length_looks, draw_accuracy, finish_axes
 from selectimprove.measurement.analysis import select_curves, select_last, summarize_share
+from selectimprove.presentation.figures._style import (
+    ACCURACY_LABEL,
+    STEP_LABEL,
+    choose_length_looks,
+    draw_accuracy,
+    finish_axes,
+)
 
 PREFIX_STYLES = {"SFT": ":", "RL": "-"}
 

@@ -7,8 +7,8 @@ stays below, RL went beyond it. Unbiased estimates; bands are 95 % bootstrap int
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.figures._style import choose_looks, draw_grid
 from selectimprove.measurement.analysis import check_groups, select_curves, select_last, summarize_pass_at_k
+from selectimprove.presentation.figures._style import choose_looks, draw_grid
 from selectimprove.tasks.specs import KINDS
 
 STYLES = {"SFT": ":", "RL": "-"}

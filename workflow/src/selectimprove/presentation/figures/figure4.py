@@ -8,8 +8,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from selectimprove.figures._style import STEP_LABEL, Look, choose_length_looks, choose_looks, draw_accuracy, finish_axes
 from selectimprove.measurement.analysis import check_groups, select_curves, summarize_accuracy
+from selectimprove.presentation.figures._style import (
+    STEP_LABEL,
+    Look,
+    choose_length_looks,
+    choose_looks,
+    draw_accuracy,
+    finish_axes,
+)
 from selectimprove.tasks.specs import KINDS
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from selectimprove.figures._style import KIND_LOOKS, STEP_LABEL, choose_shades, draw_intervals, finish_axes
 from selectimprove.measurement.analysis import select_curves, select_last, summarize_share
+from selectimprove.presentation.figures._style import KIND_LOOKS, STEP_LABEL, choose_shades, draw_intervals, finish_axes
 from selectimprove.tasks.specs import KINDS
 
 

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from selectimprove.figures._style import PART_COLORS, draw_grid
 from selectimprove.measurement.analysis import check_groups, select_last
 from selectimprove.measurement.decomposition import decompose_gains, find_step_ranges
+from selectimprove.presentation.figures._style import PART_COLORS, draw_grid
 from selectimprove.tasks.specs import KINDS
 
 HEIGHT = 0.36

@@ -6,8 +6,8 @@ Selection needs both strategies; this shows how little of the rarer one is enoug
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.figures._style import ACCURACY_LABEL, draw_intervals, finish_axes
 from selectimprove.measurement.analysis import select_last, summarize_accuracy
+from selectimprove.presentation.figures._style import ACCURACY_LABEL, draw_intervals, finish_axes
 
 STAGES = {"SFT": ("0.5", "o", ":"), "RL": ("black", "o", "-")}
 

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from selectimprove.figures._style import PART_COLORS, STEP_LABEL, draw_grid, draw_intervals
 from selectimprove.measurement.analysis import check_groups
 from selectimprove.measurement.decomposition import decompose_gains
+from selectimprove.presentation.figures._style import PART_COLORS, STEP_LABEL, draw_grid, draw_intervals
 from selectimprove.tasks.specs import KINDS
 
 

@@ -7,8 +7,8 @@ of RL steps that each of the others has.
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.figures._style import OTHER_LOOKS, Look, draw_intervals, finish_axes
 from selectimprove.measurement.analysis import select_last, summarize_accuracy
+from selectimprove.presentation.figures._style import OTHER_LOOKS, Look, draw_intervals, finish_axes
 from selectimprove.tasks.specs import KINDS
 
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from synthetic_scores import RL_RUNS, add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
-from selectimprove.figures import figure2, figure3, figure4
-from selectimprove.figures._style import LOOKS, choose_looks
+from selectimprove.presentation.figures import figure2, figure3, figure4
+from selectimprove.presentation.figures._style import LOOKS, choose_looks
+from selectimprove.presentation.rendering import render_figure
 from selectimprove.provenance.records import digest_file
-from selectimprove.rendering import render_figure
 from selectimprove.tasks.specs import KINDS
 
 FIGURES = [figure2, figure3, figure4]
@@ -117,7 +117,7 @@ def test_rendered_files_carry_their_origin(scores, tmp_path):
 
     record = json.loads(sidecar.read_text())
     assert record["figure"] == "figure2"
-    assert record["function"] == "selectimprove.figures.figure2.draw"
+    assert record["function"] == "selectimprove.presentation.figures.figure2.draw"
     metrics = sorted((tmp_path / "sft").rglob("*.csv"))
     assert record["scores"] == {str(file): digest_file(file) for file in (*files, *metrics)}
     assert record["files"] == {file.name: digest_file(file) for file in (pdf, png)}

@@ -8,8 +8,8 @@ opening is a guess that did not come true, of a strategy that does not suit the 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.figures._style import STEP_LABEL
 from selectimprove.measurement.analysis import check_groups, select_curves
+from selectimprove.presentation.figures._style import STEP_LABEL
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import FAILURES
 

@@ -30,7 +30,7 @@ def render_figure(
 
     Raises FileNotFoundError or ValueError if a score file, or the scores of a run, suite or seed, are missing.
     """
-    draw = importlib.import_module(f"selectimprove.figures.{spec.module}").draw
+    draw = importlib.import_module(f"selectimprove.presentation.figures.{spec.module}").draw
     scores = read_described_scores(spec, score_files, metrics_files)
     figure = draw(scores)
     origin = describe_origin("figure", draw, spec, scores)
@@ -49,7 +49,7 @@ def render_table(
 
     Raises FileNotFoundError or ValueError if a score file, or the scores of a run, suite or seed, are missing.
     """
-    module = importlib.import_module(f"selectimprove.tables.{spec.module}")
+    module = importlib.import_module(f"selectimprove.presentation.tables.{spec.module}")
     scores = read_described_scores(spec, score_files, metrics_files)
     table = module.compute(scores)
     write_whole(markdown, lambda file: file.write_text(module.format_markdown(table)))

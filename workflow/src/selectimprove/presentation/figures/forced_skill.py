@@ -8,8 +8,8 @@ Step 0 is the SFT model. Bands are 95 % Wilson intervals over problems.
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.figures._style import KIND_LOOKS, STEP_LABEL, draw_accuracy, draw_curve, finish_axes
 from selectimprove.measurement.analysis import check_groups, select_curves, summarize_share
+from selectimprove.presentation.figures._style import KIND_LOOKS, STEP_LABEL, draw_accuracy, draw_curve, finish_axes
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import SUITED
 

@@ -6,7 +6,8 @@ Step 0 is the SFT model. The band is the 95 % Wilson interval over problems; thi
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.figures._style import (
+from selectimprove.measurement.analysis import select_curves
+from selectimprove.presentation.figures._style import (
     ACCURACY_LABEL,
     STEP_LABEL,
     choose_looks,
@@ -14,7 +15,6 @@ from selectimprove.figures._style import (
     draw_seeds,
     finish_axes,
 )
-from selectimprove.measurement.analysis import select_curves
 
 
 def draw(scores: pd.DataFrame) -> Figure:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from selectimprove.measurement.analysis import summarize_settings
 
-SETTINGS = ["learning_rate", "completions_per_prompt", "beta"]
+KEY_SETTINGS = ["learning_rate", "completions_per_prompt", "beta"]
 
 # arXiv 2606.13125, accuracy in percent of B, F and FB at the lower learning rate; the higher one it calls unstable.
 PAPER = {(8, 0.05): (53, 60, 97), (8, 0.1): (53, 58, 96), (16, 0.05): (58, 51, 98), (16, 0.1): (53, 52, 97)}
@@ -18,7 +18,7 @@ def compute(scores: pd.DataFrame) -> pd.DataFrame:
 
     Accuracies are fractions. Raises ValueError if two runs of one model share their settings.
     """
-    cells = summarize_settings(scores[scores["training"] != "sft"], SETTINGS)
+    cells = summarize_settings(scores[scores["training"] != "sft"], KEY_SETTINGS)
     lowest = cells["learning_rate"].min()
     paper = [
         PAPER.get((cell.completions_per_prompt, cell.beta), (None,) * 3)[("B", "F", "FB").index(cell.model)]
@@ -27,7 +27,7 @@ def compute(scores: pd.DataFrame) -> pd.DataFrame:
         for cell in cells.itertuples()
     ]
     cells["paper"] = pd.array(paper, dtype="Float64") / 100
-    return cells[["model", *SETTINGS, "accuracy", "low", "high", "seeds", "paper"]]
+    return cells[["model", *KEY_SETTINGS, "accuracy", "low", "high", "seeds", "paper"]]
 
 
 def format_markdown(table: pd.DataFrame) -> str:
@@ -35,7 +35,7 @@ def format_markdown(table: pd.DataFrame) -> str:
     models = [model for model in ("B", "F", "FB") if (table["model"] == model).any()]
     titles = [title for model in models for title in (f"{model} [95 %]", "paper")]
     rows = [["learning rate", "group size", "beta", *titles], ["---:"] * (3 + len(titles))]
-    for (rate, group, beta), cells in table.groupby(SETTINGS):
+    for (rate, group, beta), cells in table.groupby(KEY_SETTINGS):
         row = [f"{rate:g}", f"{group:g}", f"{beta:g}"]
         for model in models:
             cell = cells[cells["model"] == model].iloc[0]
