@@ -55,7 +55,7 @@ rule list_runs:
         f"{RESULTS}/logs/list_runs.txt",
     localrule: True
     run:
-        from selectimprove.runs import print_runs  # here, since it imports pandas
+        from selectimprove.commands.runs import print_runs  # here, since it imports pandas
 
         print_runs(experiment, RESULTS, log[0])
 

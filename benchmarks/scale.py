@@ -10,7 +10,7 @@ import itertools
 
 from tokenizers import Tokenizer
 
-from selectimprove.doctor import count_evaluation, count_training, load_preset
+from selectimprove.commands.doctor import count_evaluation, count_training, load_preset
 from selectimprove.tasks.problems import sample_problems
 from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.texts import TEXT_FORMS

@@ -15,7 +15,7 @@ from selectimprove.experiment import specs
 from selectimprove.experiment.config import check_preset, load_experiment
 from selectimprove.experiment.environment import check_environment, check_space
 from selectimprove.experiment.experiment import ConfigError, read_caption
-from selectimprove.failures import print_failures
+from selectimprove.commands.failures import print_failures
 
 WORKFLOW = "workflow"
 SCRIPTS = f"{WORKFLOW}/scripts"

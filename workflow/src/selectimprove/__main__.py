@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from selectimprove import show
+from selectimprove.commands import show
 from selectimprove.experiment.config import DEFAULT_PRESET
 from selectimprove.provenance import tracing
 
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         if parsed.command == "show":
             show.show_problem(parsed)
         else:
-            from selectimprove import doctor  # here, since it imports torch
+            from selectimprove.commands import doctor  # here, since it imports torch
 
             doctor.examine(parsed.preset)
         return 0

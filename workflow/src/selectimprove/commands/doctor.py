@@ -35,7 +35,7 @@ from selectimprove.tasks.strategies import write_solution
 from selectimprove.tasks.texts import TEXT_FORMS
 from selectimprove.training.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 MEASURED_PROBLEMS = 32  # of a data set, whose mean lengths stand for all
 OPERATIONS = 2  # a multiplication and an addition, for each weight and token
 BYTES_TRAINED = 4 + 4 + 8  # of a trained weight in float32: itself, its gradient, the two moments of AdamW

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tiny_models import LORA, make_model
 
-from selectimprove import doctor
 from selectimprove.__main__ import main
+from selectimprove.commands import doctor
 from selectimprove.training import models
 
 

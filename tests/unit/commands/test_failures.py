@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from selectimprove import failures
-from selectimprove.failures import describe_failure, print_failures
+from selectimprove.commands import failures
+from selectimprove.commands.failures import describe_failure, print_failures
 
 PROGRAMS = {
     "an error": ("raise ValueError('x.jsonl: damaged')", "ValueError: x.jsonl: damaged"),

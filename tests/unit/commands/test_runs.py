@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from selectimprove.commands.runs import find_checkpoint, find_state, format_runs, list_runs
 from selectimprove.experiment.config import load_experiment
 from selectimprove.experiment.experiment import KEY_SETTINGS
 from selectimprove.files import write_json
 from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file
-from selectimprove.runs import find_checkpoint, find_state, format_runs, list_runs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 RESULTS = Path("results/tiny")

@@ -21,8 +21,8 @@ from tiny_models import (
 )
 
 from selectimprove.__main__ import main
+from selectimprove.commands.show import describe_completion, describe_problem
 from selectimprove.seeds import hash_seed
-from selectimprove.show import describe_completion, describe_problem
 from selectimprove.tasks.data import read_rows, write_dataset
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem, compose_problems
