@@ -1,6 +1,9 @@
 # Figures and tables. The module that draws is an input, so that an edit redraws its figure and no other.
 
-SHARED_MODULES = [f"{MODULES}/{name}.py" for name in ("rendering", "rendering")]
+SHARED_MODULES = [
+    f"{MODULES}/presentation/rendering.py",
+    *(f"{MODULES}/measurement/{name}.py" for name in ("scores", "analysis", "decomposition")),
+]
 
 
 rule figure:
@@ -8,8 +11,8 @@ rule figure:
         scores=lambda wildcards: list_figure_scores(wildcards.figure),
         metrics=lambda wildcards: list_figure_metrics(wildcards.figure),
         script=f"{SCRIPTS}/figure.py",
-        module=lambda wildcards: f"{MODULES}/figures/{experiment.find_figure(wildcards.figure)['module']}.py",
-        shared=[*SHARED_MODULES, f"{MODULES}/figures/_style.py"],
+        module=lambda wildcards: f"{MODULES}/presentation/figures/{experiment.find_figure(wildcards.figure)['module']}.py",
+        shared=[*SHARED_MODULES, f"{MODULES}/presentation/figures/_style.py"],
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=show_in_report(f"{RESULTS}/figures/{{figure}}.png", "figure"),
@@ -37,8 +40,8 @@ rule table:
         scores=lambda wildcards: list_figure_scores(wildcards.table),
         metrics=lambda wildcards: list_figure_metrics(wildcards.table),
         script=f"{SCRIPTS}/table.py",
-        module=lambda wildcards: f"{MODULES}/tables/{experiment.find_figure(wildcards.table)['module']}.py",
-        shared=[*SHARED_MODULES, f"{MODULES}/tables/_accuracy.py"],
+        module=lambda wildcards: f"{MODULES}/presentation/tables/{experiment.find_figure(wildcards.table)['module']}.py",
+        shared=[*SHARED_MODULES, f"{MODULES}/presentation/tables/_accuracy.py"],
     output:
         markdown=f"{RESULTS}/tables/{{table}}.md",
         csv=show_in_report(f"{RESULTS}/tables/{{table}}.csv", "table"),
@@ -65,7 +68,7 @@ rule claims:
     input:
         scores=list_scores(experiment.list_claim_evaluations()),
         script=f"{SCRIPTS}/claims.py",
-        module=f"{MODULES}/claims.py",
+        module=f"{MODULES}/measurement/claims.py",
         shared=SHARED_MODULES,
     output:
         markdown=f"{RESULTS}/claims.md",

@@ -15,7 +15,7 @@ rule crate:
     input:
         artifacts=list_results(),
         script=f"{SCRIPTS}/crate.py",
-        module=f"{MODULES}/crate.py",
+        module=f"{MODULES}/provenance/crate.py",
     output:
         metadata=f"{RESULTS}/ro-crate-metadata.json",
         workflow=directory(f"{RESULTS}/workflow"),

@@ -11,7 +11,7 @@ rule report:
         tests=list_tests(),
         script=f"{SCRIPTS}/report.py",
         template=f"{WORKFLOW}/report/report.html.j2",
-        shared=expand(f"{MODULES}/{{name}}.py", name=["report", "marking", "texts"]),
+        shared=[f"{MODULES}/presentation/{name}.py" for name in ("report", "marking")],
     output:
         page=f"{RESULTS}/report.html",
         sidecar=f"{RESULTS}/report.json",
