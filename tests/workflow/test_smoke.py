@@ -179,7 +179,7 @@ def edit(file: Path, old: str = "", new: str = "\n"):
 
 
 def test_edited_figure_module_redraws_that_figure_alone(checkout):
-    edit(checkout / "workflow/src/selectimprove/figures/figure4.py")
+    edit(checkout / "workflow/src/selectimprove/presentation/figures/figure4.py")
     planned = list_planned_rules(checkout, "--configfile", SMOKE)
     assert planned == {"all": 1, "figure": 1, "report": 1}
     process = run_snakemake(checkout, "--configfile", SMOKE)
@@ -188,7 +188,7 @@ def test_edited_figure_module_redraws_that_figure_alone(checkout):
 
 
 def test_edited_training_code_retrains_nothing_but_edited_settings_do(checkout, tmp_path):
-    edit(checkout / "workflow/src/selectimprove/grpo.py")
+    edit(checkout / "workflow/src/selectimprove/training/grpo.py")
     edit(checkout / "workflow/scripts/rl.py")
     assert list_planned_rules(checkout, "--configfile", SMOKE) == {}
     changes = tmp_path / "changes.yaml"

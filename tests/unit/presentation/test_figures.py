@@ -173,7 +173,9 @@ def test_bad_score_file_is_named(scores, tmp_path):
         render_figure(spec, files, metrics, *outputs)
 
 
-@pytest.mark.parametrize("module", ["rendering", "figures.figure4", "tables.table1", "__main__"])
+@pytest.mark.parametrize(
+    "module", ["presentation.rendering", "presentation.figures.figure4", "presentation.tables.table1", "__main__"]
+)
 def test_drawing_does_not_import_torch(module):
     importlib.import_module(f"selectimprove.{module}")
     check = f"import sys, selectimprove.{module}; sys.exit('torch' in sys.modules)"

@@ -214,7 +214,10 @@ def test_records_begin_with_those_started_from(tmp_path):
 @pytest.mark.parametrize("module", MODULES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_module_has_a_caption_that_reads_the_same_in_both_reports(module):
     caption = read_caption(module)
-    assert caption == importlib.import_module(f"selectimprove.{module.parent.name}.{module.stem}").__doc__.strip()
+    assert (
+        caption
+        == importlib.import_module(f"selectimprove.presentation.{module.parent.name}.{module.stem}").__doc__.strip()
+    )
     template = Template((PACKAGE.parents[1] / "report" / "caption.rst").read_text())
     text = template.render(snakemake={"params": {"caption": caption}})
     document = publish_doctree(text, settings_overrides={"halt_level": 2})

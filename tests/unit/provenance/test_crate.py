@@ -57,7 +57,12 @@ def test_crate_is_valid_and_has_the_whole_chain(results):
 def test_crate_holds_the_workflow_and_its_configuration(results):
     write_crate(ARTIFACTS, results, CONFIG)
     assert yaml.safe_load((results / "workflow/config.yaml").read_text()) == CONFIG
-    for name in ("Snakefile", "workflow/rules/rl.smk", "workflow/src/selectimprove/grpo.py", "workflow/claims.yaml"):
+    for name in (
+        "Snakefile",
+        "workflow/rules/rl.smk",
+        "workflow/src/selectimprove/training/grpo.py",
+        "workflow/claims.yaml",
+    ):
         assert (results / "workflow" / name).read_bytes() == (ROOT / name).read_bytes()
     assert not list((results / "workflow").rglob("__pycache__"))
 
