@@ -6,12 +6,15 @@
 #   snakemake --cores all data                                              the data sets alone
 #   snakemake --cores 1 verify                                              is everything still as it was made?
 #   snakemake --cores all crate                                             all of it described as an RO-Crate
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.0")
+if str(workflow.current_basedir) != str(workflow.basedir):
+    raise WorkflowError("this workflow cannot be part of another one: call its Snakefile itself, with --snakefile")
 
 
-configfile: "config.yaml"
+configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -30,6 +33,8 @@ rule all:
     default_target: True
     input:
         list_results(),
+    message:
+        "Everything of the preset {experiment.preset} is made"
 
 
 for experiment_name, drawn in experiment.list_experiments().items():
@@ -39,6 +44,8 @@ for experiment_name, drawn in experiment.list_experiments().items():
             experiment_name
         input:
             list_drawn(**drawn),
+        message:
+            "Everything of the experiment {rule} is made"
 
 
 rule data:
@@ -48,6 +55,8 @@ rule data:
             dataset=experiment.datasets,
             seed=experiment.seeds,
         ),
+    message:
+        "All data sets are made"
 
 
 rule list_runs:
@@ -58,6 +67,10 @@ rule list_runs:
         from selectimprove.commands.runs import print_runs  # here, since it imports pandas
 
         print_runs(experiment, RESULTS, log[0])
+
+
+onstart:
+    mark_folder(Path(RESULTS))
 
 
 onsuccess:

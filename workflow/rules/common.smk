@@ -1,42 +1,84 @@
 # Read and check the configuration; where things lie. Nothing here imports torch.
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import DeploymentMethod
 
-SOURCE = Path(workflow.basedir) / "workflow" / "src"
+# The workflow's own files are in the checkout; results go below the working directory, which --directory may change.
+CHECKOUT = Path(workflow.basedir)
+SOURCE = CHECKOUT / "workflow" / "src"
 sys.path.insert(0, str(SOURCE))
 
-from selectimprove.experiment import specs
-from selectimprove.experiment.config import check_preset, load_experiment
-from selectimprove.experiment.environment import check_environment, check_space
-from selectimprove.experiment.experiment import ConfigError, read_caption
 from selectimprove.commands.failures import print_failures
+from selectimprove.experiment import messages, specs
+from selectimprove.experiment.config import check_preset, load_experiment
+from selectimprove.experiment.environment import check_checkout, check_environment, check_space
+from selectimprove.experiment.experiment import ConfigError, find_module, read_caption
+from selectimprove.provenance.code import digest_code
+from selectimprove.provenance.marks import is_copy, mark_folder
 
-WORKFLOW = "workflow"
-SCRIPTS = f"{WORKFLOW}/scripts"
-MODULES = f"{WORKFLOW}/src/selectimprove"
 ENVIRONMENT = "../../envs/selectimprove.yaml"
 
 try:
+    check_checkout(CHECKOUT)
     if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-        check_environment(Path(workflow.basedir) / "envs" / "selectimprove.yaml")
-    schema = yaml.safe_load((Path(workflow.basedir) / WORKFLOW / "schemas" / "config.schema.yaml").read_text())
+        check_environment(CHECKOUT / "envs" / "selectimprove.yaml")
+    schema = yaml.safe_load((CHECKOUT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
     experiment = load_experiment(config, schema)
-    check_preset(experiment.preset, Path(WORKFLOW) / "presets", workflow.overwrite_configfiles)
+    check_preset(experiment.preset, CHECKOUT / "workflow" / "presets", workflow.overwrite_configfiles)
     check_space(Path("results") / experiment.preset, config["disk_gb"])
 except ConfigError as error:
     raise WorkflowError(str(error))
 
-# Jobs find the library without being installed, and use the network for a model on the hub alone.
-offline = "" if experiment.model.is_on_hub else "export HF_HUB_OFFLINE=1; "
-shell.prefix(f'export PYTHONPATH="{SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; {offline}')
-
 RESULTS = f"results/{experiment.preset}"
+
+
+def quote(text):
+    """Return the text as one word of a shell command that Snakemake formats."""
+    return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
+
+
+# Jobs run the interpreter that runs Snakemake, unless an environment of their own is deployed for them.
+PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
+SCRIPTS = quote(CHECKOUT / "workflow" / "scripts")
+
+# What is made again follows specs and digests (see the params of each rule), not the text of a rule or of a file of
+# the environment. Snakemake always looks at times as well.
+if workflow.dag_settings and workflow.dag_settings.rerun_triggers == RerunTrigger.all():
+    workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT})
+
+# A copy of results has the times of its copying, in any order: they are set to what the records say.
+if workflow.is_main_process and is_copy(Path(RESULTS)):
+    from selectimprove.provenance.copies import settle_times  # here, since it imports pyarrow
+
+    settle_times(Path(RESULTS))
+
+# Jobs find the library without being installed, and use the network for a model on the hub alone. What the caller's
+# environment says of processes, precision and threads is not for them: results would depend on it.
+FOREIGN = [
+    f"${{{{!{prefix}_@}}}}" for prefix in ("ACCELERATE", "FSDP", "PMI", "OMPI", "MV2", "OMP", "KMP", "MKL", "ATEN")
+]
+FOREIGN += ["WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"]
+shell.prefix(
+    f"unset {' '.join(FOREIGN)}; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 "
+    + ("" if experiment.model.is_on_hub else "HF_HUB_OFFLINE=1 ")
+    + f'PYTHONPATH={quote(SOURCE)}"${{{{PYTHONPATH:+:$PYTHONPATH}}}}"; '
+)
+
+# Of an SFT or RL job. --multi_gpu means one process a device; where there are no GPUs they share the CPUs. Port 0: any
+# free one.
+LAUNCHER = (
+    f"-m accelerate.commands.launch --multi_gpu --num_machines 1 --num_processes {experiment.execution['processes']} "
+    "--main_process_port 0 --mixed_precision no --dynamo_backend no "
+    if experiment.execution["processes"] > 1
+    else ""
+)
 
 
 # Patterns, not lists of the declared names: Snakemake matches every file against them, and runs can be thousands.
@@ -52,6 +94,19 @@ wildcard_constraints:
     table=r"\w+",
 
 
+def call(script, arguments, launcher=""):
+    """Return the shell command of a job. Its spec goes to a file beside its log, which begins with the command."""
+    spec = "{log}.spec.json"
+    command = f"{PYTHON} {launcher}{SCRIPTS}/{script} --spec {spec} {arguments}"
+    return f"printf '%s\\n' {{params.spec:q}} > {spec}; (set -x; {command}) > {{log}} 2>&1"
+
+
+def digest_drawing(*modules):
+    """Return the digest of the code that these modules of the library run to draw something."""
+    named = [f"selectimprove.{module}" for module in modules]
+    return digest_code(*named, rooms=("measurement", "presentation"))
+
+
 def grow(amount):
     """Return a resource that grows with the attempts of a job."""
     return lambda wildcards, attempt: amount * attempt
@@ -62,17 +117,6 @@ def find_resources(rule_name):
     asked = config["resources"][rule_name]
     gpus = asked["gpu"] * (experiment.execution["processes"] if rule_name in ("sft", "rl") else 1)
     return {"mem_mb": grow(asked["mem_mb"]), "runtime": grow(asked["runtime"]), "gpu": gpus}
-
-
-def launch(script, processes, micro_batches=1):
-    """Return what Python runs for a training job; of the plain script nothing else, so that nothing is made again."""
-    if micro_batches > 1:
-        script = f"{script} --micro-batches {micro_batches}"
-    if processes > 1:
-        # --multi_gpu means one process a device; where there are no GPUs they share the CPUs. Port 0: any free one.
-        options = f"--multi_gpu --num_machines 1 --num_processes {processes} --main_process_port 0"
-        script = f"-m accelerate.commands.launch {options} --mixed_precision no --dynamo_backend no {script}"
-    return script
 
 
 def find_checkpoints_folder(run, seed):
@@ -155,6 +199,15 @@ def list_sidecars(figures, tables):
 def list_tests():
     datasets = dict.fromkeys(experiment.suites[suite].dataset for _, suite in experiment.list_evaluations())
     return [f"{find_data_folder(dataset, seed)}/test.jsonl" for dataset in datasets for seed in experiment.seeds]
+
+
+def find_drawing_module(section, name):
+    """Return the module that draws a figure or table, within the library; section: "figures" or "tables"."""
+    return f"presentation.{section}.{experiment.find_figure(name)['module']}"
+
+
+def read_drawing_caption(section, name):
+    return read_caption(find_module(section, experiment.find_figure(name)["module"]))
 
 
 def show_in_report(file, kind):

@@ -15,7 +15,8 @@ rule convert:
         mem_mb=grow(4000),
         runtime=grow(30),
     params:
-        spec=specs.dump_spec(experiment.make_convert_spec()),
-        script=f"{SCRIPTS}/convert.py",
+        spec=lambda wildcards: specs.dump_spec(experiment.make_convert_spec()),
+    message:
+        "Model: {experiment.model.source} unpacked"
     shell:
-        "python {params.script} --spec {params.spec:q} --checkpoint {output.checkpoint:q} --threads {threads} > {log:q} 2>&1"
+        call("convert.py", "--checkpoint {output.checkpoint:q}")

@@ -2,8 +2,6 @@
 
 
 rule dataset:
-    input:
-        script=f"{SCRIPTS}/dataset.py",
     output:
         train=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/train.jsonl",
         validation=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/validation.jsonl",
@@ -23,5 +21,8 @@ rule dataset:
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_data_spec(wildcards.dataset, int(wildcards.seed))),
         folder=lambda wildcards, output: str(Path(output.train).parent),
+        told=lambda wildcards, output: messages.describe_dataset(experiment, wildcards.dataset),
+    message:
+        "Data: {wildcards.dataset}, seed {wildcards.seed}: {params.told}"
     shell:
-        "python {input.script} --spec {params.spec:q} --folder {params.folder:q} > {log:q} 2>&1"
+        call("dataset.py", "--folder {params.folder:q}")

@@ -20,16 +20,16 @@ rule evaluate:
         spec=lambda wildcards: specs.dump_spec(
             experiment.make_evaluation_spec(wildcards.run, wildcards.suite, int(wildcards.seed))
         ),
-        script=f"{SCRIPTS}/evaluate.py",
+        told=lambda wildcards, output: messages.describe_evaluation(experiment, wildcards.run, wildcards.suite),
+    message:
+        "Evaluation: {wildcards.run}, seed {wildcards.seed}: {params.told}"
     shell:
-        "python {params.script} --spec {params.spec:q} --checkpoints {input.checkpoints:q} "
-        "--test {input.data[0]:q} --output {output:q} --threads {threads} > {log:q} 2>&1"
+        call("evaluate.py", "--checkpoints {input.checkpoints:q} --test {input.data[0]:q} --output {output:q}")
 
 
 rule scores:
     input:
-        script=f"{SCRIPTS}/scores.py",
-        tables=list_scores(experiment.list_evaluations()),
+        list_scores(experiment.list_evaluations()),
     output:
         f"{RESULTS}/scores.parquet",
     log:
@@ -42,5 +42,9 @@ rule scores:
     resources:
         mem_mb=grow(2000),
         runtime=grow(10),
+    params:
+        code=lambda wildcards: digest_drawing("measurement.scores"),
+    message:
+        "Scores: all evaluations in one table"
     shell:
-        "python {input.script} --tables {input.tables:q} --output {output:q} > {log:q} 2>&1"
+        f"(set -x; {PYTHON} {SCRIPTS}/scores.py " "--tables {input:q} --output {output:q}) > {log} 2>&1"

@@ -1,18 +1,10 @@
-# Figures and tables. The module that draws is an input, so that an edit redraws its figure and no other.
-
-SHARED_MODULES = [
-    f"{MODULES}/presentation/rendering.py",
-    *(f"{MODULES}/measurement/{name}.py" for name in ("scores", "analysis", "decomposition")),
-]
+# Figures, tables and claims. The digest of the code that draws each is among its params: an edit redraws what it changes.
 
 
 rule figure:
     input:
         scores=lambda wildcards: list_figure_scores(wildcards.figure),
         metrics=lambda wildcards: list_figure_metrics(wildcards.figure),
-        script=f"{SCRIPTS}/figure.py",
-        module=lambda wildcards: f"{MODULES}/presentation/figures/{experiment.find_figure(wildcards.figure)['module']}.py",
-        shared=[*SHARED_MODULES, f"{MODULES}/presentation/figures/_style.py"],
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=show_in_report(f"{RESULTS}/figures/{{figure}}.png", "figure"),
@@ -29,19 +21,24 @@ rule figure:
         runtime=grow(10),
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.figure)),
-        caption=lambda wildcards, input: read_caption(input.module),
+        code=lambda wildcards: digest_drawing(
+            "presentation.rendering", find_drawing_module("figures", wildcards.figure)
+        ),
+        caption=lambda wildcards, output: read_drawing_caption("figures", wildcards.figure),
+    message:
+        "Figure: {wildcards.figure}"
     shell:
-        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} "
-        "--pdf {output.pdf:q} --png {output.png:q} --sidecar {output.sidecar:q} > {log:q} 2>&1"
+        call(
+            "draw.py figure",
+            "--scores {input.scores:q} --metrics {input.metrics:q} --outputs {output.pdf:q} {output.png:q} "
+            "--sidecar {output.sidecar:q}",
+        )
 
 
 rule table:
     input:
         scores=lambda wildcards: list_figure_scores(wildcards.table),
         metrics=lambda wildcards: list_figure_metrics(wildcards.table),
-        script=f"{SCRIPTS}/table.py",
-        module=lambda wildcards: f"{MODULES}/presentation/tables/{experiment.find_figure(wildcards.table)['module']}.py",
-        shared=[*SHARED_MODULES, f"{MODULES}/presentation/tables/_accuracy.py"],
     output:
         markdown=f"{RESULTS}/tables/{{table}}.md",
         csv=show_in_report(f"{RESULTS}/tables/{{table}}.csv", "table"),
@@ -58,18 +55,21 @@ rule table:
         runtime=grow(10),
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_figure_spec(wildcards.table)),
-        caption=lambda wildcards, input: read_caption(input.module),
+        code=lambda wildcards: digest_drawing("presentation.rendering", find_drawing_module("tables", wildcards.table)),
+        caption=lambda wildcards, output: read_drawing_caption("tables", wildcards.table),
+    message:
+        "Table: {wildcards.table}"
     shell:
-        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} --metrics {input.metrics:q} "
-        "--markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q} > {log:q} 2>&1"
+        call(
+            "draw.py table",
+            "--scores {input.scores:q} --metrics {input.metrics:q} --outputs {output.markdown:q} {output.csv:q} "
+            "--sidecar {output.sidecar:q}",
+        )
 
 
 rule claims:
     input:
-        scores=list_scores(experiment.list_claim_evaluations()),
-        script=f"{SCRIPTS}/claims.py",
-        module=f"{MODULES}/measurement/claims.py",
-        shared=SHARED_MODULES,
+        list_scores(experiment.list_claim_evaluations()),
     output:
         markdown=f"{RESULTS}/claims.md",
         csv=f"{RESULTS}/claims.csv",
@@ -85,7 +85,12 @@ rule claims:
         mem_mb=grow(1000),
         runtime=grow(10),
     params:
-        spec=specs.dump_spec(experiment.make_claims_spec()),
+        spec=lambda wildcards: specs.dump_spec(experiment.make_claims_spec()),
+        code=lambda wildcards: digest_drawing("measurement.claims"),
+    message:
+        "Claims: those of {config[claims]}"
     shell:
-        "python {input.script} --spec {params.spec:q} --scores {input.scores:q} "
-        "--markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q} > {log:q} 2>&1"
+        call(
+            "claims.py",
+            "--scores {input:q} --markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q}",
+        )

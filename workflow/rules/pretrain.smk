@@ -17,7 +17,11 @@ rule pretrain:
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_pretrain_spec(wildcards.field, int(wildcards.seed))),
         resume=f"{RESULTS}/resume/pretrain/{{field}}/seed{{seed}}",
-        script=f"{SCRIPTS}/pretrain.py",
+        told=lambda wildcards, output: messages.describe_pretraining(experiment, wildcards.field),
+    message:
+        "Pretraining: {wildcards.field}, seed {wildcards.seed}: {params.told}"
     shell:
-        "python {params.script} --spec {params.spec:q} --checkpoint {output.checkpoint:q} "
-        "--metrics {output.metrics:q} --resume {params.resume:q} --threads {threads} > {log:q} 2>&1"
+        call(
+            "pretrain.py",
+            "--checkpoint {output.checkpoint:q} --metrics {output.metrics:q} --resume {params.resume:q}",
+        )

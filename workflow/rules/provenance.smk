@@ -13,9 +13,7 @@ rule verify:  # has no inputs: it looks at what is there, and makes nothing agai
 
 rule crate:
     input:
-        artifacts=list_results(),
-        script=f"{SCRIPTS}/crate.py",
-        module=f"{MODULES}/provenance/crate.py",
+        list_results(),
     output:
         metadata=f"{RESULTS}/ro-crate-metadata.json",
         workflow=directory(f"{RESULTS}/workflow"),
@@ -31,7 +29,9 @@ rule crate:
         runtime=grow(10),
     params:
         results=lambda wildcards, output: str(Path(output.metadata).parent),
-        config=lambda wildcards: json.dumps(config),  # a function, since names of grids have braces
+        spec=lambda wildcards: json.dumps(config),
+        code=lambda wildcards: digest_code("selectimprove.provenance.crate", rooms=("provenance",)),
+    message:
+        "Crate: {output.metadata}"
     shell:
-        "python {input.script} --artifacts {input.artifacts:q} --results {params.results:q} "
-        "--config {params.config:q} > {log:q} 2>&1"
+        call("crate.py", "--artifacts {input:q} --results {params.results:q}")

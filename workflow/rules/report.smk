@@ -1,6 +1,9 @@
 # One HTML page with everything that was found; it opens offline.
 
 
+TEMPLATE = CHECKOUT / "workflow" / "report" / "report.html.j2"
+
+
 rule report:
     input:
         figures=expand(f"{RESULTS}/figures/{{name}}.png", name=experiment.figures),
@@ -9,9 +12,6 @@ rule report:
         claims=[f"{RESULTS}/claims.csv"] if experiment.claims else [],
         scores=f"{RESULTS}/scores.parquet",
         tests=list_tests(),
-        script=f"{SCRIPTS}/report.py",
-        template=f"{WORKFLOW}/report/report.html.j2",
-        shared=[f"{MODULES}/presentation/{name}.py" for name in ("report", "marking")],
     output:
         page=f"{RESULTS}/report.html",
         sidecar=f"{RESULTS}/report.json",
@@ -26,8 +26,15 @@ rule report:
         mem_mb=grow(2000),
         runtime=grow(10),
     params:
-        spec=specs.dump_spec(experiment.make_report_spec()),
+        spec=lambda wildcards: specs.dump_spec(experiment.make_report_spec()),
+        code=lambda wildcards: digest_drawing("presentation.report"),
+        template=lambda wildcards, output: TEMPLATE,
+        template_text=lambda wildcards: TEMPLATE.read_text(encoding="utf-8"),
+    message:
+        "Report: {output.page}"
     shell:
-        "python {input.script} --spec {params.spec:q} --figures {input.figures:q} --tables {input.tables:q} "
-        "--claims {input.claims:q} --scores {input.scores:q} --tests {input.tests:q} "
-        "--template {input.template:q} --output {output.page:q} > {log:q} 2>&1"
+        call(
+            "report.py",
+            "--figures {input.figures:q} --tables {input.tables:q} --claims {input.claims:q} --scores {input.scores:q} "
+            "--tests {input.tests:q} --template {params.template:q} --output {output.page:q}",
+        )

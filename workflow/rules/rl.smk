@@ -21,8 +21,13 @@ rule rl:
         spec=lambda wildcards: specs.dump_spec(experiment.make_rl_spec(wildcards.rl_run, int(wildcards.seed))),
         start=find_start_checkpoint,
         resume=f"{RESULTS}/resume/rl/{{rl_run}}/seed{{seed}}",
-        script=launch(f"{SCRIPTS}/rl.py", experiment.execution["processes"]),
+        told=lambda wildcards, output: messages.describe_rl(experiment, wildcards.rl_run),
+    message:
+        "RL: {wildcards.rl_run}, seed {wildcards.seed}: {params.told}"
     shell:
-        "python {params.script} --spec {params.spec:q} --start {params.start:q} --train {input.data[0]:q} "
-        "--checkpoints {output.checkpoints:q} --metrics {output.metrics:q} --resume {params.resume:q} "
-        "--threads {threads} > {log:q} 2>&1"
+        call(
+            "rl.py",
+            "--start {params.start:q} --train {input.data[0]:q} --checkpoints {output.checkpoints:q} "
+            "--metrics {output.metrics:q} --resume {params.resume:q}",
+            LAUNCHER,
+        )

@@ -22,12 +22,13 @@ rule sft:
         base=lambda wildcards, input: input.base or experiment.model.source,
         data=lambda wildcards, input: str(Path(input.data[0]).parent),
         resume=f"{RESULTS}/resume/sft/{{sft_run}}/seed{{seed}}",
-        script=launch(
-            f"{SCRIPTS}/sft.py",
-            experiment.execution["processes"],
-            micro_batches=experiment.execution["sft_micro_batches"],
-        ),
+        told=lambda wildcards, output: messages.describe_sft(experiment, wildcards.sft_run),
+    message:
+        "SFT: {wildcards.sft_run}, seed {wildcards.seed}: {params.told}"
     shell:
-        "python {params.script} --spec {params.spec:q} --base {params.base:q} --data {params.data:q} "
-        "--checkpoints {output.checkpoints:q} --metrics {output.metrics:q} --resume {params.resume:q} "
-        "--threads {threads} > {log:q} 2>&1"
+        call(
+            "sft.py",
+            "--base {params.base:q} --data {params.data:q} --checkpoints {output.checkpoints:q} "
+            "--metrics {output.metrics:q} --resume {params.resume:q}",
+            LAUNCHER,
+        )

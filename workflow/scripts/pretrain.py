@@ -3,22 +3,21 @@
 import argparse
 from pathlib import Path
 
-from selectimprove.experiment.specs import PretrainSpec, parse_spec
+from selectimprove.experiment.specs import PretrainSpec, read_spec
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", required=True, help="PretrainSpec as JSON")
+    parser.add_argument("--spec", required=True, type=Path, help="PretrainSpec as JSON")
     parser.add_argument("--checkpoint", required=True, type=Path, help="folder for the base model")
     parser.add_argument("--metrics", required=True, type=Path, help="CSV of every update")
     parser.add_argument("--resume", required=True, type=Path, help="folder for checkpoints to resume from")
-    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
     from selectimprove.training import pretrain, trainers
 
-    trainers.prepare_process(arguments.threads)
-    spec = parse_spec(PretrainSpec, arguments.spec)
+    spec = read_spec(PretrainSpec, arguments.spec)
+    trainers.prepare_process(spec.threads)
     pretrain.train(spec, arguments.checkpoint, arguments.metrics, arguments.resume)
 
 

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from selectimprove.experiment.specs import ReportSpec, parse_spec
+from selectimprove.experiment.specs import ReportSpec, read_spec
 from selectimprove.presentation.report import render_report
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", required=True, help="ReportSpec as JSON")
+    parser.add_argument("--spec", required=True, type=Path, help="ReportSpec as JSON")
     parser.add_argument("--figures", required=True, type=Path, nargs="*", help="PNG files, sidecars beside them")
     parser.add_argument("--tables", required=True, type=Path, nargs="*", help="Markdown files, sidecars beside them")
     parser.add_argument("--claims", type=Path, nargs="?", help="CSV table of the verdicts, if claims are checked")
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--template", required=True, type=Path)
     parser.add_argument("--output", required=True, type=Path, help="HTML")
     arguments = vars(parser.parse_args())
-    render_report(parse_spec(ReportSpec, arguments.pop("spec")), **arguments)
+    render_report(read_spec(ReportSpec, arguments.pop("spec")), **arguments)
 
 
 if __name__ == "__main__":

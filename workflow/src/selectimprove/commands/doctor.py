@@ -28,14 +28,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from selectimprove.experiment.config import DEFAULT_PRESET, find_packaged_file, load_experiment, merge_defaults
 from selectimprove.experiment.environment import find_other_versions, read_pins
-from selectimprove.experiment.experiment import Experiment
+from selectimprove.experiment.experiment import CHECKOUT, Experiment
 from selectimprove.experiment.specs import LoraSpec, ModelSpec, RLSpec
 from selectimprove.tasks.problems import sample_problems
 from selectimprove.tasks.strategies import write_solution
 from selectimprove.tasks.texts import TEXT_FORMS
 from selectimprove.training.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
 
-ROOT = Path(__file__).parents[4]
 MEASURED_PROBLEMS = 32  # of a data set, whose mean lengths stand for all
 OPERATIONS = 2  # a multiplication and an addition, for each weight and token
 BYTES_TRAINED = 4 + 4 + 8  # of a trained weight in float32: itself, its gradient, the two moments of AdamW
@@ -57,20 +56,20 @@ class Job:
 
 def load_preset(name: str) -> Experiment:
     """Return the experiment of a preset. Raises ValueError if there is none of that name or it is not in order."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    presets = {file.stem: file for file in sorted((ROOT / "workflow/presets").glob("*.yaml"))}
+    config = yaml.safe_load((CHECKOUT / "config.yaml").read_text())
+    presets = {file.stem: file for file in sorted((CHECKOUT / "workflow/presets").glob("*.yaml"))}
     if name != DEFAULT_PRESET:
         if name not in presets:
             raise ValueError(f"--preset {name}: not known; allowed are {', '.join([DEFAULT_PRESET, *presets])}")
         config = merge_defaults(config, yaml.safe_load(presets[name].read_text()))
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    schema = yaml.safe_load((CHECKOUT / "workflow/schemas/config.schema.yaml").read_text())
     return load_experiment(config, schema)
 
 
 def describe_machine() -> dict[str, str]:
     """Return what was found: processors, memory, disk, GPUs, versions against the pins, hub, scheduler."""
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-    pins = read_pins(ROOT / "envs/selectimprove.yaml")
+    pins = read_pins(CHECKOUT / "envs/selectimprove.yaml")
     others = [f"{name} {found} instead of {pins[name]}" for name, found in find_other_versions(pins).items()]
     vllm = importlib.util.find_spec("vllm") is not None
     sbatch = shutil.which("sbatch")

@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from selectimprove.experiment.experiment import (
+    CHECKOUT,
     DEFAULT_EXPERIMENT,
-    PACKAGE,
     ConfigError,
     Entries,
     Experiment,
@@ -31,7 +31,7 @@ from selectimprove.tasks.specs import SPLITS, DatasetSpec, FieldSpec
 from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.texts import TEXT_FORMS
 
-CLAIMS_FILE = PACKAGE.parents[1] / "claims.yaml"
+CLAIMS_FILE = CHECKOUT / "workflow" / "claims.yaml"
 DEFAULT_PRESET = "tiny"
 SECTIONS = ("fields", "datasets", "sft", "rl", "suites")
 GRID_SECTIONS = ("datasets", "sft", "rl", "suites", "figures", "tables")
@@ -241,7 +241,7 @@ def merge_sections(config: dict[str, Any]) -> dict[str, dict[str, dict]]:
         defaults = config[section].get("defaults", {})
         merged[section] = {name: merge_defaults(defaults, values) for name, values in entries.items()}
     fields = {"fields": FieldSpec, "datasets": DatasetSpec, "sft": SFTSpec, "rl": RLSpec, "suites": SuiteSpec}
-    given = {"name", "run", "model", "seed", "recipe_version"}
+    given = {"name", "run", "model", "seed", "recipe_version", *config["execution"]}
     for section, entries in merged.items():
         needed = [field.name for field in dataclasses.fields(fields[section]) if field.name not in given]
         for name, values in entries.items():

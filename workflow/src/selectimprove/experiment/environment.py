@@ -10,6 +10,12 @@ import yaml
 from selectimprove.experiment.experiment import ConfigError
 
 
+def check_checkout(checkout: Path) -> None:
+    """Raise ConfigError if jobs could not find the library in a checkout of this path: PYTHONPATH has no escapes."""
+    if ":" in str(checkout):
+        raise ConfigError(f"{checkout}: the path of the checkout has a colon, which PYTHONPATH cannot hold; rename it")
+
+
 def check_space(results: Path, needed_gb: float) -> None:
     """Raise ConfigError if `results` cannot be written to or its disk has less than `needed_gb` GB free."""
     place = next(folder for folder in (results, *results.absolute().parents) if folder.exists())

@@ -25,6 +25,7 @@ from selectimprove.experiment.specs import (
 from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
 
 PACKAGE = Path(__file__).parents[1]
+CHECKOUT = PACKAGE.parents[2]
 DEFAULT_EXPERIMENT = "core"
 KEY_SETTINGS = ("start", "dataset", "updates", "learning_rate", "beta", "completions_per_prompt")  # of a run
 
@@ -100,14 +101,16 @@ class Experiment:
         return ConvertSpec(self.model)
 
     def make_pretrain_spec(self, field: str, seed: int) -> PretrainSpec:
-        values = {key: value for key, value in self.pretrain_values[field].items() if key != "threads"}
-        return PretrainSpec(model=self.model, field=self.fields[field], seed=seed, **values)
+        return PretrainSpec(model=self.model, field=self.fields[field], seed=seed, **self.pretrain_values[field])
 
     def make_sft_spec(self, run: str, seed: int) -> SFTSpec:
-        return build_spec(SFTSpec, {"run": run, "model": self.model, "seed": seed, **self.sft_values[run]})
+        given = {"run": run, "model": self.model, "seed": seed, **self.execution}
+        return build_spec(SFTSpec, {**given, **self.sft_values[run]})
 
     def make_rl_spec(self, run: str, seed: int) -> RLSpec:
-        return build_spec(RLSpec, {"run": run, "model": self.model, "seed": seed, **self.rl_values[run]})
+        given = {"run": run, "model": self.model, "seed": seed}
+        given |= {key: self.execution[key] for key in ("processes", "threads")}
+        return build_spec(RLSpec, {**given, **self.rl_values[run]})
 
     def find_lineage(self, run: str) -> list[str]:
         """Return the runs from the SFT run at the root to `run`."""
@@ -145,6 +148,7 @@ class Experiment:
             checkpoint_steps=tuple(steps if self.suites[suite].checkpoints == "all" else steps[-1:]),
             suite=self.suites[suite],
             text=self.model.text,
+            threads=self.execution["threads"],
             seed=seed,
         )
 

@@ -69,7 +69,7 @@ class ModelSpec:
 class PretrainSpec:
     """Pretraining of the tiny base on execution logs of `parts` parts of `steps` steps and on single field facts.
 
-    forward_share: the share of logs that are executed forward.
+    forward_share: the share of logs that are executed forward; threads: of the CPU, whose number moves rounding.
     """
 
     model: ModelSpec
@@ -83,6 +83,7 @@ class PretrainSpec:
     learning_rate: float
     warmup_share: float
     checkpoint_every: int
+    threads: int
     seed: int
     recipe_version: int = 3
 
@@ -97,7 +98,11 @@ class ConvertSpec:
 
 @dataclass(frozen=True)
 class SFTSpec:
-    """One supervised run: AdamW, linear decay to zero after warm-up, loss on the completion only."""
+    """One supervised run: AdamW, linear decay to zero after warm-up, loss on the completion only.
+
+    processes, threads of each, and sft_micro_batches, the parts in which a batch, or each process's share of it, passes
+    through the model (more where memory runs out): they move rounding.
+    """
 
     run: str
     dataset: str
@@ -108,6 +113,9 @@ class SFTSpec:
     warmup_share: float
     lora: LoraSpec | None
     checkpoint_every: int
+    processes: int
+    threads: int
+    sft_micro_batches: int
     seed: int
     recipe_version: int = 1
 
@@ -117,7 +125,8 @@ class RLSpec:
     """One GRPO run. start: the SFT or RL run whose final checkpoint it starts from; lengths are in tokens.
 
     lr_schedule: a transformers scheduler name; kl_bias_correction: whether the KL estimate is weighted by the
-    importance ratio; checkpoint_every: RL steps between kept checkpoints.
+    importance ratio; checkpoint_every: RL steps between kept checkpoints; processes: each draws completions of its
+    own, so that their number changes what is learned; threads: of each.
     """
 
     run: str
@@ -137,6 +146,8 @@ class RLSpec:
     micro_batches: int
     lora: LoraSpec | None
     checkpoint_every: int
+    processes: int
+    threads: int
     seed: int
     recipe_version: int = 3
 
@@ -174,7 +185,7 @@ class EvaluationSpec:
     """Evaluation of the kept checkpoints of one run on one suite.
 
     sft_run: the SFT run at the root; training: "sft", or the RL data sets met since, joined by "+".
-    checkpoint_steps: RL steps of the checkpoints, 0 for the SFT model.
+    checkpoint_steps: RL steps of the checkpoints, 0 for the SFT model. threads: of the CPU.
     """
 
     run: str
@@ -183,6 +194,7 @@ class EvaluationSpec:
     checkpoint_steps: tuple[int, ...]
     suite: SuiteSpec
     text: str
+    threads: int
     seed: int
     recipe_version: int = 3
 
@@ -258,6 +270,11 @@ def dump_spec(spec: Any) -> str:
 def parse_spec(cls: type[Spec], text: str) -> Spec:
     """Return the spec that `dump_spec` wrote."""
     return build_spec(cls, json.loads(text))
+
+
+def read_spec(cls: type[Spec], file: Path) -> Spec:
+    """Return the spec in a file that holds what `dump_spec` wrote."""
+    return parse_spec(cls, Path(file).read_text(encoding="utf-8"))
 
 
 def build_spec(cls: type[Spec], values: dict[str, Any]) -> Spec:

@@ -21,6 +21,7 @@ import yaml
 from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
+from selectimprove.experiment.experiment import CHECKOUT
 from selectimprove.files import write_json
 from selectimprove.provenance.chain import Chain, list_roots
 from selectimprove.provenance.records import digest_file, find_commit, find_versions
@@ -40,11 +41,13 @@ DESCRIPTION = (
 
 
 def copy_workflow(folder: Path, config: dict[str, Any]) -> None:
-    """Copy the workflow, from the current folder, and write the configuration beside it."""
+    """Copy the workflow from its checkout, and write the configuration beside it."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("workflow", "envs"):
-        shutil.copytree(name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", ".*"))
-    shutil.copy("Snakefile", folder)
+        shutil.copytree(
+            CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", ".*")
+        )
+    shutil.copy(CHECKOUT / "Snakefile", folder)
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 

@@ -40,7 +40,6 @@ from selectimprove.training.models import (
 from selectimprove.training.sampling import sample_completions
 from selectimprove.training.trainers import (
     IGNORED,
-    count_processes,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -232,7 +231,7 @@ def make_trainer(
             max_steps=spec.updates,
             lr_scheduler_type=spec.lr_schedule,
             per_device_train_batch_size=spec.completions_per_step // spec.micro_batches,
-            gradient_accumulation_steps=spec.micro_batches // count_processes(),
+            gradient_accumulation_steps=spec.micro_batches // spec.processes,
             num_generations=spec.completions_per_prompt,
             max_completion_length=spec.max_completion_tokens,
             temperature=spec.temperature,
@@ -260,7 +259,7 @@ def train(
         within = dataclasses.replace(spec, micro_batches=spec.completions_per_step // completions)
         return make_trainer(within, start, rows, resume_folder)
 
-    trainer = train_within_memory(make_trainer_within, spec.completions_per_step // spec.micro_batches)
+    trainer = train_within_memory(make_trainer_within, spec.completions_per_step // spec.micro_batches, spec.processes)
     if trainer.is_world_process_zero():
         write_metrics(trainer, metrics_file, list_metrics(rows))
         for step, folder in zip(spec.checkpoint_steps, checkpoint_folders, strict=True):

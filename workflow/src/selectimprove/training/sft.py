@@ -20,7 +20,6 @@ from selectimprove.training.models import (
 )
 from selectimprove.training.trainers import (
     IGNORED,
-    count_processes,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -67,7 +66,7 @@ def make_trainer(
             **trainer_settings(spec, folder, seed),
             num_train_epochs=spec.epochs,
             per_device_train_batch_size=rows_per_pass,
-            gradient_accumulation_steps=spec.batch_size // (rows_per_pass * count_processes()),
+            gradient_accumulation_steps=spec.batch_size // (rows_per_pass * spec.processes),
             per_device_eval_batch_size=rows_per_pass,
             eval_strategy="steps",
             eval_steps=spec.checkpoint_every,
@@ -87,18 +86,11 @@ def make_trainer(
 
 
 def train(
-    spec: SFTSpec,
-    base: str,
-    data_folder: Path,
-    model_folder: Path,
-    metrics_file: Path,
-    resume_root: Path,
-    micro_batches: int = 1,
+    spec: SFTSpec, base: str, data_folder: Path, model_folder: Path, metrics_file: Path, resume_root: Path
 ) -> None:
     """Fine-tune `base` (a folder or hub id) on the data set; write the final checkpoint and the step metrics.
 
-    A LoRA adapter is merged into the checkpoint, so that RL has the whole SFT model as its reference. micro_batches:
-    the parts in which a batch, or each process's share of it, passes through the model; more where memory runs out.
+    A LoRA adapter is merged into the checkpoint, so that RL has the whole SFT model as its reference.
     """
     files = {split: Path(data_folder) / f"{split}.jsonl" for split in ("train", "validation")}
     base_folder = [Path(base)] if Path(base).is_dir() else []
@@ -107,7 +99,8 @@ def train(
     resume_folder = find_resume_folder(resume_root, spec, inputs)
     trainer = train_within_memory(
         lambda rows_per_pass: make_trainer(spec, base, rows, resume_folder, rows_per_pass),
-        spec.batch_size // (count_processes() * micro_batches),
+        spec.batch_size // (spec.processes * spec.sft_micro_batches),
+        spec.processes,
     )
     if trainer.is_world_process_zero():
         write_metrics(trainer, metrics_file, METRICS)

@@ -46,14 +46,15 @@ IGNORED = -100  # the label of a token without loss
 logger = logging.getLogger(__name__)
 
 
-def count_processes() -> int:
-    """Return the number of processes of this job, as accelerate's launcher tells each of them."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+def prepare_process(threads: int, processes: int = 1) -> None:
+    """Set up a process of a job, one of `processes`: its threads, log lines to stderr, no bars but on a terminal.
 
-
-def prepare_process(threads: int) -> None:
-    """Set up a process of a job, which share its threads: log lines to stderr, no bars but on a terminal."""
-    torch.set_num_threads(threads // count_processes())
+    Raises RuntimeError if the launcher started another number of processes.
+    """
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != processes:
+        raise RuntimeError(f"{started} processes were started (WORLD_SIZE), but the spec says {processes}")
+    torch.set_num_threads(threads)
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for name in ("httpx", "datasets", "accelerate"):
@@ -257,7 +258,7 @@ def run_trainer(trainer: Trainer) -> None:
         raise RuntimeError(f"training was stopped at step {done}; run again to go on from its last checkpoint")
 
 
-def train_within_memory(make_trainer: Callable[[int], Trainer], rows: int) -> Trainer:
+def train_within_memory(make_trainer: Callable[[int], Trainer], rows: int, processes: int) -> Trainer:
     """Train to the end, with half the rows in a micro-batch each time that memory runs out; return the last trainer.
 
     make_trainer: makes a trainer from the rows of a micro-batch, beginning with `rows`. A batch stays as large as it
@@ -272,7 +273,7 @@ def train_within_memory(make_trainer: Callable[[int], Trainer], rows: int) -> Tr
             run_trainer(trainer)
             return trainer
         except RuntimeError as error:
-            if rows % 2 or count_processes() > 1 or not should_reduce_batch_size(error):
+            if rows % 2 or processes > 1 or not should_reduce_batch_size(error):
                 raise
         trainer = None  # it holds what fills the memory, as did the error's traceback until here
         clear_device_cache(garbage_collection=True)

@@ -1,0 +1,39 @@
+"""What a job does, in a few words for whoever watches a run."""
+
+from selectimprove.experiment.experiment import Experiment, format_range
+from selectimprove.tasks.specs import DatasetSpec
+
+
+def describe_problems(dataset: DatasetSpec) -> str:
+    """Return the difficulty of a data set's problems, such as "2-5 steps" or "3-5 parts of 1-2 steps"."""
+    steps = f"{format_range(dataset.steps)} steps"
+    return steps if dataset.parts == (1, 1) else f"{format_range(dataset.parts)} parts of {steps}"
+
+
+def describe_dataset(experiment: Experiment, dataset: str) -> str:
+    spec = experiment.datasets[dataset]
+    return f"{sum(spec.sizes.values()):,} problems of {describe_problems(spec)}"
+
+
+def describe_pretraining(experiment: Experiment, field: str) -> str:
+    return f"{experiment.pretrain_values[field]['updates']:,} updates over GF({experiment.fields[field].order})"
+
+
+def describe_sft(experiment: Experiment, run: str) -> str:
+    values = experiment.sft_values[run]
+    dataset = experiment.datasets[values["dataset"]]
+    epochs = "1 epoch" if values["epochs"] == 1 else f"{values['epochs']:g} epochs"
+    return f"{epochs} of {dataset.sizes['train']:,} pairs, {describe_problems(dataset)}"
+
+
+def describe_rl(experiment: Experiment, run: str) -> str:
+    values = experiment.rl_values[run]
+    dataset = experiment.datasets[values["dataset"]]
+    return f"{values['updates']:,} RL steps on {describe_problems(dataset)} from {values['start']}"
+
+
+def describe_evaluation(experiment: Experiment, run: str, suite: str) -> str:
+    spec = experiment.make_evaluation_spec(run, suite, experiment.seeds[0])
+    problems = spec.suite.problems or experiment.datasets[spec.suite.dataset].sizes["test"]
+    checkpoints = len(spec.checkpoint_steps)
+    return f"{checkpoints} checkpoint{'s' if checkpoints > 1 else ''} on {problems:,} problems of {suite}"
