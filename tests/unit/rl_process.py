@@ -33,11 +33,11 @@ def main(spec: str, start: str, train: str, folder: str) -> None:
 
         return reward
 
-    trainers.prepare_process(int(os.environ.get("WORLD_SIZE", "1")))
     grpo.make_reward = make_reward
     grpo.SharedPromptTrainer._generate_single_turn = write_completions
     folder = Path(folder)
     spec = parse_spec(RLSpec, spec)
+    trainers.prepare_process(spec.threads, spec.processes)
     folders = [folder / f"step{step}" for step in spec.checkpoint_steps]
     grpo.train(spec, Path(start), Path(train), folders, folder / "metrics.csv", folder / "resume")
     write_json(folder / f"rows{os.environ.get('RANK', '0')}.json", seen)

@@ -119,13 +119,13 @@ def make_pretrain_spec(**changes) -> PretrainSpec:
         "facts_per_row": 3,
         "learning_rate": 1e-2,
     }
-    values |= {"warmup_share": 0.0, "checkpoint_every": 2, "seed": 0}
+    values |= {"warmup_share": 0.0, "checkpoint_every": 2, "seed": 0, "threads": 1}
     return PretrainSpec(model=MODEL, field=FIELD, **(values | changes))
 
 
 def make_sft_spec(**changes) -> SFTSpec:
     values = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-2, "warmup_share": 0.0, "lora": None}
-    values |= {"checkpoint_every": 2, "seed": 0}
+    values |= {"checkpoint_every": 2, "seed": 0, "processes": 1, "threads": 1, "sft_micro_batches": 1}
     return SFTSpec(run="FB", dataset="sft_FB", model=MODEL, **(values | changes))
 
 
@@ -133,6 +133,7 @@ def make_rl_spec(**changes) -> RLSpec:
     values = {"updates": 4, "prompts_per_step": 4, "completions_per_prompt": 4, "max_completion_tokens": 20}
     values |= {"learning_rate": 1e-2, "lr_schedule": "constant", "beta": 0.05, "kl_bias_correction": False}
     values |= {"temperature": 0.7, "loss_type": "grpo", "micro_batches": 2, "lora": None, "checkpoint_every": 2}
+    values |= {"processes": 1, "threads": 1}
     return RLSpec(run="FB_rl", start="FB", dataset="rl_2_3", model=MODEL, seed=0, **(values | changes))
 
 

@@ -17,6 +17,10 @@ from selectimprove.tasks.specs import FieldSpec
         {"fields.gf11.order": 13},
         {"fields.gf11.symbol_map": "per_problem"},
         {"pretrain.updates": 2001},
+        {"pretrain.threads": 1},
+        {"execution.threads": 2},
+        {"execution.processes": 2},
+        {"execution.sft_micro_batches": 2},
         {"fields.gf11.pretrain": {"updates": 2001}},
         {"model.architecture.layers": 4},
         {"datasets.rl_6_9.kinds": {"evaluation": 0.75, "inversion": 0.25}},
@@ -39,7 +43,6 @@ def test_figure_digest_follows_what_is_upstream(changes, experiment) -> None:
     [
         {"rl.F_rl_2_5.beta": 0.1},
         {"suites.steps_2_5.temperature": 1.0},
-        {"pretrain.threads": 1},
         {"fields.gf13": {"order": 13, "pretrain": {"updates": 2001}}},
         {"disk_gb": 2},
         {"resources.rl.gpu": 1},

@@ -44,7 +44,7 @@ def test_crate_is_valid_and_has_the_whole_chain(results):
     assert set(entities["#run"]["result"]) == {"figures/figure2.pdf", "figures/figure2.png", "scores.parquet"}
     assert entities["#run"]["object"] == ["workflow/config.yaml"]
     figure = entities["#job/figures/figure2.pdf"]
-    assert figure["instrument"] == ["workflow/workflow/scripts/figure.py"]
+    assert figure["instrument"] == ["workflow/workflow/scripts/draw.py"]
     assert set(figure["result"]) == {f"figures/figure2.{suffix}" for suffix in ("pdf", "png", "json")}
     assert {"evaluation/FB.parquet", "sft/FB/0/", "sft/FB/seed0/metrics.csv"} < set(figure["object"])
     training = entities["#job/sft/FB_rl_6_9/25"]

@@ -38,13 +38,14 @@ def assert_same_training(one: Path, other: Path, checkpoint: str, start: Path):
 
 def test_sft_in_two_processes_and_micro_batches(tmp_path, monkeypatch):
     base, data = save_model(tmp_path / "base"), save_data(tmp_path / "data", SFT_DATA)
-    ways = {"one": ([], []), "two": (LAUNCH, ["--micro-batches", "2"])}
-    for name, (launch, options) in ways.items():
-        folder = tmp_path / name
-        arguments = {"spec": dump_spec(make_sft_spec()), "base": base, "data": data, "checkpoints": folder}
-        arguments |= {"metrics": folder / "metrics.csv", "resume": folder / "resume", "threads": 2}
+    ways = {"one": ([], make_sft_spec()), "two": (LAUNCH, make_sft_spec(processes=2, sft_micro_batches=2))}
+    for name, (launch, spec) in ways.items():
+        folder, spec_file = tmp_path / name, tmp_path / f"{name}.json"
+        spec_file.write_text(dump_spec(spec))
+        arguments = {"spec": spec_file, "base": base, "data": data, "checkpoints": folder}
+        arguments |= {"metrics": folder / "metrics.csv", "resume": folder / "resume"}
         flags = [word for key, value in arguments.items() for word in (f"--{key}", value)]
-        run(monkeypatch, *launch, ROOT / "workflow/scripts/sft.py", *options, *flags)
+        run(monkeypatch, *launch, ROOT / "workflow/scripts/sft.py", *flags)
         record = json.loads((folder / "step0" / "provenance.json").read_text())
         assert record["digest"] == digest_checkpoint(folder / "step0")
         assert not (folder / "resume").exists()
@@ -53,8 +54,9 @@ def test_sft_in_two_processes_and_micro_batches(tmp_path, monkeypatch):
 
 def test_rl_in_two_processes(tmp_path, monkeypatch):
     start, data = save_model(tmp_path / "start"), save_data(tmp_path / "data", RL_DATA)
-    for name, launch in {"one": [], "two": LAUNCH}.items():
-        command = [ROOT / "tests/unit/rl_process.py", dump_spec(make_rl_spec()), start, data / "train.jsonl"]
+    for processes, (name, launch) in enumerate({"one": [], "two": LAUNCH}.items(), 1):
+        spec = dump_spec(make_rl_spec(processes=processes))
+        command = [ROOT / "tests/unit/rl_process.py", spec, start, data / "train.jsonl"]
         run(monkeypatch, *launch, *command, tmp_path / name)
     together = json.loads((tmp_path / "one" / "rows0.json").read_text())
     halves = [json.loads((tmp_path / "two" / f"rows{rank}.json").read_text()) for rank in (0, 1)]

@@ -75,7 +75,7 @@ def test_sft_rl_and_evaluation_of_a_model_folder(base, data, tmp_path, monkeypat
     assert pd.read_csv(tmp_path / "sft.csv")["loss"].notna().all()
     assert len(pd.read_csv(tmp_path / "rl.csv")) == 2
     suite = make_suite(max_completion_tokens=120, forced_strategies=("backward",))
-    spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (2,), suite, "sentences", seed=0)
+    spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (2,), suite, "sentences", threads=1, seed=0)
     evaluate(spec, [last], data / "rl_2_3" / "test.jsonl", tmp_path / "scores")
     table = read_scores([tmp_path / "scores"])
     assert len(table) == 12

@@ -492,14 +492,14 @@ def test_training_goes_on_in_smaller_micro_batches_when_memory_runs_out(
     add_callback(monkeypatch, LittleMemory(0))
     with pytest.raises(RuntimeError, match="allocate memory"):
         run(tmp_path / "too_little")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    add_callback(monkeypatch, LittleMemory(4))
     with pytest.raises(RuntimeError, match="allocate memory"):
-        trainers.train_within_memory(lambda rows: torch.empty(2**60), 8)
+        trainers.train_within_memory(lambda rows: torch.empty(2**60), 8, processes=2)
 
 
 def test_evaluation_fills_every_column(tmp_path, base, rl_data):
-    spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (2, 4), make_suite(completions_per_problem=2), "symbolic", seed=0)
+    spec = EvaluationSpec(
+        "FB_rl", "FB", "rl_2_3", (2, 4), make_suite(completions_per_problem=2), "symbolic", threads=1, seed=0
+    )
     tables = []
     for name in ("one", "two"):
         evaluate(spec, [base, save_model(tmp_path / "other", seed=1)], rl_data / "test.jsonl", tmp_path / name)
@@ -524,7 +524,7 @@ def test_evaluation_fills_every_column(tmp_path, base, rl_data):
 
 def test_forced_completions_open_as_they_are_made_to(tmp_path, base, rl_data):
     suite = make_suite(problems=5, completions_per_problem=3, forced_strategies=("forward", "backward"))
-    spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (4,), suite, "symbolic", seed=0)
+    spec = EvaluationSpec("FB_rl", "FB", "rl_2_3", (4,), suite, "symbolic", threads=1, seed=0)
     evaluate(spec, [base], rl_data / "test.jsonl", tmp_path / "scores")
     table = read_scores([tmp_path / "scores"])
     assert list(table["problem_id"].unique()) == [f"rl_2_3/test/0/{index}" for index in range(5)]
@@ -539,7 +539,7 @@ def test_forced_completions_open_as_they_are_made_to(tmp_path, base, rl_data):
 def test_checkpoint_changed_after_it_was_made_is_not_used(tmp_path, sft_data, rl_data):
     base = run_pretrain(tmp_path / "pretrain")
     change_a_bit(base)
-    spec = EvaluationSpec("FB", "FB", "sft", (0,), make_suite(), "symbolic", seed=0)
+    spec = EvaluationSpec("FB", "FB", "sft", (0,), make_suite(), "symbolic", threads=1, seed=0)
     for use in (
         lambda: run_sft(tmp_path / "sft", base, sft_data),
         lambda: run_rl(tmp_path / "rl", base, rl_data),

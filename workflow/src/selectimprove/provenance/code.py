@@ -13,7 +13,6 @@ SOURCE = Path(__file__).parents[2]
 PACKAGE = Path(__file__).parents[1].name
 
 
-@functools.cache
 def parse_module(module: str, source: Path = SOURCE) -> ast.Module:
     """Return the syntax tree of a module of the package, named in full with dots; source: the package's parent."""
     return ast.parse(find_file(module, source).read_text(encoding="utf-8"))
@@ -39,7 +38,7 @@ def list_imports(module: str, source: Path = SOURCE) -> tuple[str, ...]:
     return tuple(found)
 
 
-def list_code(modules: tuple[str, ...], rooms: tuple[str, ...]) -> list[str]:
+def list_code(*modules: str, rooms: tuple[str, ...], source: Path = SOURCE) -> list[str]:
     """Return the modules and all that they import, directly or not, from these rooms of the package; sorted."""
     kept: set[str] = set()
     waiting = list(modules)
@@ -47,7 +46,7 @@ def list_code(modules: tuple[str, ...], rooms: tuple[str, ...]) -> list[str]:
         module = waiting.pop()
         if module not in kept:
             kept.add(module)
-            waiting += [name for name in list_imports(module) if name.split(".")[1] in rooms]
+            waiting += [name for name in list_imports(module, source) if name.split(".")[1] in rooms]
     return sorted(kept)
 
 
@@ -72,12 +71,13 @@ def describe_tree(node: ast.AST) -> Iterator[str]:
 
 
 @functools.cache
-def digest_module(module: str) -> str:
+def digest_module(module: str, source: Path = SOURCE) -> str:
     """Return the SHA-256 over a module's syntax tree."""
-    return hashlib.sha256(" ".join(describe_tree(parse_module(module))).encode()).hexdigest()
+    return hashlib.sha256(" ".join(describe_tree(parse_module(module, source))).encode()).hexdigest()
 
 
-def digest_code(*modules: str, rooms: tuple[str, ...]) -> str:
+def digest_code(*modules: str, rooms: tuple[str, ...], source: Path = SOURCE) -> str:
     """Return the SHA-256 over the syntax trees of the modules and of all that they import from these rooms."""
-    lines = [f"{module} {digest_module(module)}" for module in list_code(modules, rooms)]
+    names = list_code(*modules, rooms=rooms, source=source)
+    lines = [f"{name} {digest_module(name, source)}" for name in names]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

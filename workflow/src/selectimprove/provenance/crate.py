@@ -33,7 +33,7 @@ PROFILES = {
     "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
-TOOLS = {"data": "dataset", "evaluation": "evaluate", "figures": "figure", "tables": "table"}  # others: as the folder
+TOOLS = {"data": "dataset", "evaluation": "evaluate", "figures": "draw", "tables": "draw"}  # others: as the folder
 DESCRIPTION = (
     "How reinforcement learning teaches a language model to reason, reproduced: figures, tables and claims, and the "
     "scores, checkpoints and data sets behind them. The identifier of a checkpoint is the digest of its files."
