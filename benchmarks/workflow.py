@@ -47,7 +47,7 @@ def measure_planning(runs: int) -> tuple[float, int]:
 def find_log() -> Path:
     """Return Snakemake's log of the last call that trained."""
     logs = sorted((ROOT / ".snakemake" / "log").glob("*.snakemake.log"))
-    trained = [log for log in logs if re.search(r"^(localrule|rule) rl:$", log.read_text(), re.MULTILINE)]
+    trained = [log for log in logs if re.search(r"^Job \d+: RL: ", log.read_text(), re.MULTILINE)]
     if not trained:
         sys.exit(f"{ROOT / '.snakemake/log'}: no log of a call that trained; run `make reproduce` first")
     return trained[-1]

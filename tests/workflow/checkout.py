@@ -41,8 +41,6 @@ def run_snakemake(folder: Path, *arguments: str, **environment: str) -> subproce
 
 def list_planned_rules(folder: Path, *arguments: str) -> dict[str, int]:
     """Return how many jobs of each rule a dry run would do; {} if there is nothing to be done."""
-    process = run_snakemake(folder, *arguments, "--dry-run", "--quiet", "rules")
-    assert process.returncode == 0, process.stdout
     process = run_snakemake(folder, *arguments, "--dry-run")
     assert process.returncode == 0, process.stdout
     if "Nothing to be done" in process.stdout:

@@ -96,9 +96,9 @@ wildcard_constraints:
 
 def call(script, arguments, launcher=""):
     """Return the shell command of a job. Its spec goes to a file beside its log, which begins with the command."""
-    spec = "{log}.spec.json"
+    spec = "{log:q}.spec.json"
     command = f"{PYTHON} {launcher}{SCRIPTS}/{script} --spec {spec} {arguments}"
-    return f"printf '%s\\n' {{params.spec:q}} > {spec}; (set -x; {command}) > {{log}} 2>&1"
+    return f"printf '%s\\n' {{params.spec:q}} > {spec}; (set -x; {command}) > {{log:q}} 2>&1"
 
 
 def digest_drawing(*modules):

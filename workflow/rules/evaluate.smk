@@ -47,4 +47,4 @@ rule scores:
     message:
         "Scores: all evaluations in one table"
     shell:
-        f"(set -x; {PYTHON} {SCRIPTS}/scores.py " "--tables {input:q} --output {output:q}) > {log} 2>&1"
+        f"(set -x; {PYTHON} {SCRIPTS}/scores.py " "--tables {input:q} --output {output:q}) > {log:q} 2>&1"
