@@ -22,6 +22,7 @@ from selectimprove.experiment.environment import check_checkout, check_environme
 from selectimprove.experiment.experiment import ConfigError, find_module, read_caption
 from selectimprove.provenance.code import digest_code
 from selectimprove.provenance.marks import is_copy, mark_folder
+from selectimprove.terminal import print_text
 
 ENVIRONMENT = "../../envs/selectimprove.yaml"
 
@@ -194,6 +195,15 @@ def list_results():
 
 def list_sidecars(figures, tables):
     return list(dict.fromkeys(str(Path(file).with_suffix(".json")) for file in list_drawn(figures, tables)))
+
+
+def print_claims():
+    """Print the verdicts on the claims, where the call asked for them and made all that they depend on."""
+    settings = workflow.dag_settings
+    asked = set(settings.targets) <= {"all", "claims"} and not (settings.until or settings.omit_from or settings.batch)
+    file = Path(f"{RESULTS}/claims.md")
+    if experiment.claims and asked and file.is_file():
+        print_text(file.read_text(encoding="utf-8"))
 
 
 def list_tests():
