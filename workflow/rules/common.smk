@@ -7,7 +7,6 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import DeploymentMethod
 
 # The workflow's own files are in the checkout; results go below the working directory, which --directory may change.
@@ -48,11 +47,6 @@ def quote(text):
 # Jobs run the interpreter that runs Snakemake, unless an environment of their own is deployed for them.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
 SCRIPTS = quote(CHECKOUT / "workflow" / "scripts")
-
-# What is made again follows specs and digests (see the params of each rule), not the text of a rule or of a file of
-# the environment. Snakemake always looks at times as well.
-if workflow.dag_settings and workflow.dag_settings.rerun_triggers == RerunTrigger.all():
-    workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT})
 
 # A copy of results has the times of its copying, in any order: they are set to what the records say.
 if workflow.is_main_process and is_copy(Path(RESULTS)):
