@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from synthetic_scores import write_checkpoint, write_data
 
-from selectimprove.provenance.copies import settle_times
+from selectimprove.provenance.copies import EARLIEST, settle_times
 from selectimprove.provenance.marks import is_copy, mark_folder
 
 RESULTS = Path("results/tiny")
@@ -70,7 +70,7 @@ def test_what_is_not_as_recorded_gets_the_earliest_time_and_so_does_what_was_mad
     (results / JOBS[1] / "checkpoints/step0/model.safetensors").write_text("other weights")
     settle_times(results)
     data, *trained = find_times(results)
-    assert trained == [{0}, {0}]
+    assert trained == [{EARLIEST}, {EARLIEST}]
     assert min(data) > 1e9
 
 
