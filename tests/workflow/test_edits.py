@@ -104,6 +104,6 @@ def test_copy_is_made_again_where_it_is_not_as_recorded(checkout, tmp_path):
     content = weights.read_bytes()
     weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     planned = list_planned_rules(folder, "--configfile", SMOKE)
-    assert planned["rl"] == 3  # and the curriculum that starts from it
+    assert planned["rl"] == 2  # and the one that starts from it
     assert "sft" not in planned
     assert "dataset" not in planned
