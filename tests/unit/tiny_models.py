@@ -4,8 +4,16 @@ import json
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2Tokenizer,
+)
 
 from selectimprove.experiment.specs import (
     ArchitectureSpec,
@@ -69,22 +77,47 @@ def save_model(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def make_qwen_tokenizer() -> Qwen2Tokenizer:
-    """Return a tokenizer of Qwen2's class, with few merges; <|im_end|> ends a sequence."""
+def train_subwords() -> Tokenizer:
+    """Return a byte-level tokenizer with few merges, to which e1 is a token and e10 is two."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = ["Start: x = e1.\nStep 1: add e1.\nStep 2: multiply by e1.\nEnd: y is not known.\nAnswer: x, y"] * 2
     tokenizer.train_from_iterator(
         words, trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
     )
-    learned = json.loads(tokenizer.to_str())["model"]
+    return tokenizer
+
+
+def make_qwen_tokenizer() -> Qwen2Tokenizer:
+    """Return a tokenizer of Qwen2's class, with few merges; <|im_end|> ends a sequence."""
+    learned = json.loads(train_subwords().to_str())["model"]
     return Qwen2Tokenizer(
         vocab=learned["vocab"],
         merges=[tuple(merge) for merge in learned["merges"]],
         eos_token="<|im_end|>",
         additional_special_tokens=["<|im_start|>"],
         chat_template=TEMPLATE,
+    )
+
+
+def make_base_tokenizer(added: str, chat_template: str | None = None) -> PreTrainedTokenizerFast:
+    """Return a tokenizer as base models have them: <s> begins a sequence, </s> ends it, and nothing pads it.
+
+    added: what it makes of a text $A, such as "<s> $A".
+    """
+    tokenizer = train_subwords()
+    specials = ["<s>", "</s>", "<|text|>"]
+    tokenizer.add_special_tokens(specials)
+    ids = [(special, tokenizer.token_to_id(special)) for special in specials]
+    tokenizer.post_processor = processors.TemplateProcessing(single=added, special_tokens=ids)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<s>",
+        chat_template=chat_template,
     )
 
 
@@ -103,9 +136,19 @@ def save_sentence_model(folder: Path) -> Path:
     return folder
 
 
-def save_data(folder: Path, dataset: DatasetSpec) -> Path:
+def save_base_model(folder: Path, tokenizer: PreTrainedTokenizerBase) -> Path:
+    """Write a random model like Llama, but for its size, and its tokenizer to `folder`."""
+    torch.manual_seed(0)
+    settings = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    settings |= {"vocab_size": len(tokenizer), "initializer_range": 0.3, "eos_token_id": tokenizer.eos_token_id}
+    LlamaForCausalLM(LlamaConfig(**settings, bos_token_id=tokenizer.bos_token_id)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_data(folder: Path, dataset: DatasetSpec, text: str = "symbolic") -> Path:
     """Write a data set to `folder`."""
-    write_dataset(DataSpec(dataset, FIELD, "symbolic", seed=0), folder)
+    write_dataset(DataSpec(dataset, FIELD, text, seed=0), folder)
     return folder
 
 

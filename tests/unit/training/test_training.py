@@ -405,7 +405,7 @@ def test_reward_is_the_verdict_and_metrics_are_by_kind_and_steps(rl_data):
 def test_prompt_schedule_covers_the_run_and_uses_every_prompt_each_pass(rl_data):
     rows = read_rows(rl_data / "train.jsonl")
     spec = make_rl_spec(updates=9)
-    schedule = grpo.schedule_prompts(spec, rows, conversational=False)
+    schedule = grpo.schedule_prompts(spec, rows)
     order = schedule["row"]
     assert len(order) == 36
     assert sorted(order[:16]) == sorted(order[16:32]) == list(range(16))

@@ -175,14 +175,13 @@ def sample_texts(
     if torch.cuda.is_available():
         model = model.cuda()
     prompt = text.write_prompt(problem)
-    ids = encode_prompt(tokenizer, prompt)
-    if tokenizer.unk_token_id in ids:
-        unknown = [word for word in prompt.split() if tokenizer.unk_token_id in encode_prompt(tokenizer, word)]
+    words = {word: tokenizer(word, add_special_tokens=False)["input_ids"] for word in prompt.split()}
+    if unknown := [word for word, ids in words.items() if tokenizer.unk_token_id in ids]:
         raise ValueError(f"{checkpoint}: the model does not know these words of the prompt: {', '.join(unknown)}")
     label = problem.part_labels[0]
     opening = text.write_opening(OPENING_NAMES[arguments.strategy], label) if arguments.strategy else ""
     fewest = len(tokenizer(opening, add_special_tokens=False)["input_ids"]) + 1
-    most = model.config.max_position_embeddings - len(ids)
+    most = model.config.max_position_embeddings - len(encode_prompt(tokenizer, prompt))
     if not fewest <= arguments.max_completion_tokens <= most:
         raise ValueError(
             f"--max-completion-tokens {arguments.max_completion_tokens}: from {fewest} to {most} are possible here"

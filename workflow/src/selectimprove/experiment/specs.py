@@ -117,7 +117,7 @@ class SFTSpec:
     threads: int
     sft_micro_batches: int
     seed: int
-    recipe_version: int = 1
+    recipe_version: int = 2
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class RLSpec:
     processes: int
     threads: int
     seed: int
-    recipe_version: int = 3
+    recipe_version: int = 4
 
     @property
     def completions_per_step(self) -> int:
@@ -196,7 +196,7 @@ class EvaluationSpec:
     text: str
     threads: int
     seed: int
-    recipe_version: int = 3
+    recipe_version: int = 4
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from selectimprove.tasks.strategies import read_completion
 from selectimprove.tasks.texts import TEXT_FORMS
 from selectimprove.training.models import (
     decode_completion,
+    encode_prompt,
     find_training_dtype,
     load_model,
     load_tokenizer,
@@ -59,6 +60,9 @@ class SharedPromptTrainer(GRPOTrainer):
     the same completions, to rounding. Only the grouping of completions into micro-batches differs: groups stay whole,
     so that they can share their prompt.
     """
+
+    def _tokenize_prompts(self, prompts):
+        return [encode_prompt(self._tokenizer, prompt) for prompt in prompts], None, {}
 
     def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
         if self.use_vllm:
@@ -141,7 +145,7 @@ class SharedPromptTrainer(GRPOTrainer):
         return log_probs, entropies
 
 
-def schedule_prompts(spec: RLSpec, rows: list[dict[str, Any]], conversational: bool) -> Dataset:
+def schedule_prompts(spec: RLSpec, rows: list[dict[str, Any]]) -> Dataset:
     """Return the prompts of the whole run in order: the data set shuffled anew each time it is used up.
 
     One pass over a list this long, unlike epochs over a shorter one, resumes exactly. Within a step, prompts go from
@@ -156,8 +160,6 @@ def schedule_prompts(spec: RLSpec, rows: list[dict[str, Any]], conversational: b
     prompts = [row["prompt"] for row in rows]
     steps = [order[at : at + spec.prompts_per_step] for at in range(0, needed, spec.prompts_per_step)]
     order = [index for step in steps for index in sorted(step, key=lambda index: len(prompts[index]))]
-    if conversational:
-        prompts = [[{"role": "user", "content": prompt}] for prompt in prompts]
     return Dataset.from_list([{"prompt": prompts[index], "row": index} for index in order])
 
 
@@ -241,7 +243,7 @@ def make_trainer(
             shuffle_dataset=False,
             use_vllm=use_vllm,  # in this process, on the GPU that also trains
         ),
-        train_dataset=schedule_prompts(spec, rows, conversational=tokenizer.chat_template is not None),
+        train_dataset=schedule_prompts(spec, rows),
         processing_class=tokenizer,
         peft_config=make_lora_config(spec.lora),
     )

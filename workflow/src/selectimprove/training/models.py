@@ -126,9 +126,15 @@ def make_lora_config(lora: LoraSpec | None, revision: str | None = None) -> Lora
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
-    """Return the token ids of a prompt, as a user message where the tokenizer has a chat template."""
+    """Return the token ids of a prompt: what the model sees before a completion in SFT, in RL and in evaluation.
+
+    It is a user message where the tokenizer has a chat template. Elsewhere it begins as the tokenizer begins a text,
+    with a begin-of-sequence token if it adds one; what it adds behind a text is left out: the completion follows.
+    """
     if tokenizer.chat_template is None:
-        return tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        encoded = tokenizer(prompt, return_special_tokens_mask=True)
+        ids, added = encoded["input_ids"], encoded["special_tokens_mask"]
+        return ids[: len(ids) - added[::-1].index(0)]
     message = [{"role": "user", "content": prompt}]
     return tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=False)
 
