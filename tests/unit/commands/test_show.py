@@ -370,6 +370,11 @@ def test_arguments_that_do_not_fit_are_refused(made, capsys, arguments):
             "x e2 L7 + e5 e6 L8 * e9 e0 A x e2 y e0 A",
             'wrong answer, forward. First wrong step: after the answer line, no_answer: "A" should be nothing.',
         ),
+        (
+            "x e2 L7 + e5 e6 L8 * e9 e0 A x e2 y e0<cut>",
+            "wrong answer, forward. First wrong step: the answer line, no_answer: "
+            '"A x e2 y e0<cut>" should be "A x e2 y e0".',
+        ),
     ],
 )
 def test_verdicts(completion, verdict):

@@ -1,14 +1,14 @@
 """The verifier pays for exactly one thing: a completion that ends with its only answer line, right to the letter."""
 
 import pytest
-from generators import each_text, mutations, problems
+from generators import answered, each_text, mutations, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem
-from selectimprove.tasks.rewards import verify_completion
-from selectimprove.tasks.strategies import STRATEGIES
+from selectimprove.tasks.rewards import CUT, verify_completion
+from selectimprove.tasks.strategies import STRATEGIES, read_completion, write_solution
 from selectimprove.tasks.texts import TEXT_FORMS
 
 # 3 + 5 = 8, 8 * 7 = 1 in GF(11); the symbol of each element bears its number, so the answer is e1, and e10 exists.
@@ -223,3 +223,29 @@ def test_edited_traces_are_rewarded_only_with_their_answer_line_whole(text, prob
         last, answers = completion.split("\n")[-1], completion.count("Answer:")
     expected = last in write_right_answers(text, problem) and answers == 1
     assert verify_completion(completion, problem, text) == float(expected)
+
+
+# Any problem, with a strategy for each of its parts.
+SOLVED = st.tuples(problems(), st.tuples(st.sampled_from(list(STRATEGIES)))) | answered()
+
+
+@each_text
+@given(solved=SOLVED, data=st.data())
+def test_right_completion_that_was_cut_has_no_answer(text, solved, data) -> None:
+    """Cut anywhere, within a symbol or between two, or behind the last one: nothing in it is wrong, but the end."""
+    problem, strategies = solved
+    completion = write_solution(problem, strategies, text)
+    cut = completion[: data.draw(st.integers(0, len(completion)))] + CUT
+    reading = read_completion(cut, problem, text)
+    assert (reading.answer, reading.correct, reading.failure) == (None, False, "no_answer")
+    assert verify_completion(cut, problem, text) == 0.0
+
+
+@each_text
+@given(solved=SOLVED, data=st.data())
+def test_no_completion_that_was_cut_is_paid(text, solved, data) -> None:
+    problem, strategies = solved
+    completion = write_solution(problem, strategies, text)
+    written = data.draw(mutations(completion) | st.sampled_from([completion + end for end in (" ", "\n", " A", "\nA")]))
+    assert verify_completion(written + CUT, problem, text) == 0.0
+    assert not read_completion(written + CUT, problem, text).correct

@@ -398,6 +398,7 @@ def test_reward_is_the_verdict_and_metrics_are_by_kind_and_steps(rl_data):
     assert paid == [1.0] * len(rows) + [0.0] * len(rows)
     expected = {"forward_share": 1.0, "forward_share_evaluation": 1.0, "forward_share_inversion": 1.0}
     expected |= dict.fromkeys(("reward_evaluation", "reward_inversion", "reward_steps_2", "reward_steps_3"), 0.5)
+    expected["truncated_share"] = 0.0
     assert metrics == expected
     assert set(metrics) <= set(grpo.list_metrics(rows))
 

@@ -22,6 +22,7 @@ from selectimprove.seeds import hash_seed
 from selectimprove.tasks.data import FIELD_FILE, read_field, read_rows
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import AnyProblem, make_problem
+from selectimprove.tasks.rewards import CUT
 from selectimprove.tasks.strategies import OPENING_NAMES, STRATEGIES, SUITED, read_completion, write_solution
 from selectimprove.tasks.texts import TEXT_FORMS, TextForm
 
@@ -76,8 +77,8 @@ def show_problem(arguments: argparse.Namespace) -> None:
     print(f"checkpoint  {checkpoint}\nproblem     {name}\n")
     print(indent(text.write_prompt(problem)))
     print(f"{describe_problem(problem)}\n")
-    for number, (completion, ended) in enumerate(completions, 1):
-        cut_off = "" if ended else f" Cut off after {arguments.max_completion_tokens} tokens."
+    for number, completion in enumerate(completions, 1):
+        cut_off = f" Cut off after {arguments.max_completion_tokens} tokens." if completion.endswith(CUT) else ""
         print(f"Completion {number}: {describe_completion(completion, problem, text)}{cut_off}\n{indent(completion)}")
     for strategy in STRATEGIES:
         suits = f" (suits {problem.kind})" if SUITED.get(problem.kind) == strategy else ""
@@ -156,10 +157,8 @@ def parse_prompt(prompt: str, data: Path, text: TextForm) -> AnyProblem:
         raise ValueError(f"{error}; this is one over GF({order}): {text.write_prompt(example)!r}") from error
 
 
-def sample_texts(
-    checkpoint: Path, problem: AnyProblem, text: TextForm, arguments: argparse.Namespace
-) -> list[tuple[str, bool]]:
-    """Return the completions that the model writes, each with whether it came to its end.
+def sample_texts(checkpoint: Path, problem: AnyProblem, text: TextForm, arguments: argparse.Namespace) -> list[str]:
+    """Return the completions that the model writes.
 
     Raises ValueError if the model does not know a word of the prompt, or has no room for completions of this length.
     """
@@ -197,7 +196,7 @@ def sample_texts(
         temperature=arguments.temperature,
         max_completion_tokens=arguments.max_completion_tokens,
     )
-    return [(decode_completion(tokenizer, tokens), tokenizer.eos_token_id in tokens) for tokens in sampled]
+    return [decode_completion(tokenizer, tokens) for tokens in sampled]
 
 
 def describe_problem(problem: AnyProblem) -> str:

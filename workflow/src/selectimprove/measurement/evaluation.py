@@ -17,6 +17,7 @@ from selectimprove.provenance.records import digest_inputs, make_record
 from selectimprove.seeds import hash_seed
 from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem
+from selectimprove.tasks.rewards import CUT
 from selectimprove.tasks.strategies import OPENING_NAMES, read_completion
 from selectimprove.tasks.texts import TEXT_FORMS, TextForm
 from selectimprove.training.models import decode_completion, encode_prompt, load_model, load_tokenizer
@@ -131,6 +132,7 @@ def evaluate(spec: EvaluationSpec, checkpoints: list[Path], test_file: Path, tab
     with log_loop():
         for step, checkpoint in zip(spec.checkpoint_steps, checkpoints, strict=True):
             frames.append(evaluate_checkpoint(spec, checkpoint, step, inputs[str(checkpoint)], rows))
-            accuracy = frames[-1].groupby("kind")["correct"].mean()
-            logger.info("%s step %d on %s: %s", spec.run, step, spec.suite.name, accuracy.round(3).to_dict())
+            accuracy = frames[-1].groupby("kind")["correct"].mean().round(3).to_dict()
+            cut = 100 * frames[-1]["completion"].str.endswith(CUT).mean()
+            logger.info("%s step %d on %s: %s, %.1f %% cut", spec.run, step, spec.suite.name, accuracy, cut)
     write_scores(pd.concat(frames, ignore_index=True), table_file, make_record(spec, inputs))

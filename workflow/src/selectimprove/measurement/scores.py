@@ -37,7 +37,7 @@ COLUMNS = {
     "correct_parts": "how many parts from the first on have the right answer",
     "failure": "why that step is wrong, one of strategies.FAILURES",
     "tokens": "length of the completion in tokens",
-    "completion": "its text",
+    "completion": "its text, with rewards.CUT behind it if it was cut before its end-of-sequence token",
 }
 
 RUN_COLUMNS = {

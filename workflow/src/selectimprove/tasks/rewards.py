@@ -6,6 +6,10 @@ from selectimprove.tasks.problems import AnyProblem, Problem
 from selectimprove.tasks.texts import TextForm
 from selectimprove.tasks.traces import NAMES, Trace
 
+# Stands behind the text of a completion that the token budget cut: its last symbol may lack a digit, so no text form
+# reads a symbol, a step or an answer line that ends with it.
+CUT = "<cut>"
+
 
 def read_parts(completion: str, problem: AnyProblem, text: TextForm) -> list[Trace]:
     """Return the trace of each part as written; as many as there are answer lines, which may not fit the problem."""
@@ -29,6 +33,6 @@ def find_final_answer(traces: list[Trace], problem: AnyProblem) -> int | None:
 def verify_completion(completion: str, problem: AnyProblem, text: TextForm) -> float:
     """Return 1.0 if the completion ends with the right answer, else 0.0.
 
-    It must have exactly one answer line a part, and the last of them must be its end.
+    It must have exactly one answer line a part, and the last of them must be its end; with CUT behind it, it has none.
     """
     return float(find_final_answer(read_parts(completion, problem, text), problem) == problem.answer)

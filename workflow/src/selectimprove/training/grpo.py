@@ -26,7 +26,7 @@ from selectimprove.provenance.records import digest_inputs
 from selectimprove.seeds import random_stream
 from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem
-from selectimprove.tasks.rewards import verify_completion
+from selectimprove.tasks.rewards import CUT, verify_completion
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import read_completion
 from selectimprove.tasks.texts import TEXT_FORMS
@@ -166,8 +166,8 @@ def schedule_prompts(spec: RLSpec, rows: list[dict[str, Any]]) -> Dataset:
 def make_reward(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, text: str) -> Callable:
     """Return the reward function for TRL: 1 for the right answer, else 0.
 
-    It also logs the mean reward by kind and by number of steps, or of parts for a composition, and the share of forward
-    openings by kind.
+    It also logs the mean reward by kind and by number of steps, or of parts for a composition, the share of forward
+    openings by kind, and the share of completions that were cut.
     """
 
     def reward(completion_ids: list[list[int]], row: list[int], log_metric: Callable, **_: Any) -> list[float]:
@@ -181,6 +181,7 @@ def make_reward(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, 
             groups[f"reward_{name_length(problem)}"].append(rewards[-1])
             groups["forward_share"].append(forward)
             groups[f"forward_share_{problem.kind}"].append(forward)
+            groups["truncated_share"].append(float(completion.endswith(CUT)))
         for name, values in groups.items():
             log_metric(name, sum(values) / len(values))
         return rewards
@@ -210,7 +211,7 @@ def list_metrics(rows: list[dict[str, Any]]) -> dict[str, str]:
         "kl": "kl",
         "entropy": "entropy",
         "completions/mean_length": "completion_tokens",
-        "completions/clipped_ratio": "truncated_share",
+        "truncated_share": "truncated_share",  # TRL's own counts a completion that ends on a pad token as whole
         "frac_reward_zero_std": "groups_without_spread",
         "grad_norm": "gradient_norm",
         "learning_rate": "learning_rate",

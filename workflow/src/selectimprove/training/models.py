@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from selectimprove.experiment.specs import ArchitectureSpec, LoraSpec
+from selectimprove.tasks.rewards import CUT
 from selectimprove.tasks.symbolic import SymbolicText
 
 PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
@@ -145,7 +146,11 @@ def encode_completion(tokenizer: PreTrainedTokenizerBase, completion: str) -> li
 
 
 def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
-    """Return the text before the end-of-sequence token. Other special tokens stay: they are not the answer's form."""
-    if tokenizer.eos_token_id in ids:
-        ids = ids[: ids.index(tokenizer.eos_token_id)]
-    return tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    """Return the text before the end-of-sequence token; without one, the whole text and rewards.CUT.
+
+    Other special tokens stay: they are not the answer's form.
+    """
+    ended = tokenizer.eos_token_id in ids
+    said = ids[: ids.index(tokenizer.eos_token_id)] if ended else ids
+    text = tokenizer.decode(said, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return text if ended else text + CUT
