@@ -23,7 +23,7 @@ from selectimprove.experiment.experiment import (
     read_caption,
 )
 from selectimprove.experiment.grids import expand_grids
-from selectimprove.experiment.schema import check_schema, list_words
+from selectimprove.experiment.schema import check_duplicates, check_schema, list_words
 from selectimprove.experiment.specs import PACKAGED, ClaimSpec, ModelSpec, RLSpec, SFTSpec, SuiteSpec, build_spec
 from selectimprove.tasks.field import LARGEST_ORDER, SMALLEST_ORDER, is_prime
 from selectimprove.tasks.problems import check_capacity
@@ -285,6 +285,7 @@ def check_figures(section: str, experiment: Experiment) -> None:
 
 def load_claims(groups: list[str], file: Path, schema: dict[str, Any], experiment: Experiment) -> tuple[ClaimSpec, ...]:
     """Return the claims of these groups. Raises ConfigError on one whose runs, suite or figure are not declared."""
+    check_duplicates([file])
     claims = yaml.safe_load(file.read_text())
     check_schema(claims, {"$ref": "#/$defs/claims", "$defs": schema["$defs"]})
     specs = []
