@@ -3,7 +3,9 @@
 import copy
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import torch
 import yaml
 from configurations import ALL_RL, CONFIG, DELETE, PRESETS, SCHEMA, change, load
 
@@ -11,6 +13,7 @@ from selectimprove.experiment.config import check_preset, load_experiment, merge
 from selectimprove.experiment.experiment import ConfigError
 from selectimprove.experiment.specs import LoraSpec
 from selectimprove.tasks.specs import FieldSpec
+from selectimprove.training.sampling import pick_tokens
 
 
 def test_default_configuration_loads(experiment) -> None:
@@ -77,12 +80,48 @@ GOOD = {
     },
     "LoRA": {"sft.F.lora": {"rank": 4, "alpha": 8, "dropout": 0.05}},
     "shares in tenths": {"datasets.rl_2_5.kinds": {"evaluation": 0.9, "inversion": 0.1}},
+    "the largest seed": {"seeds": [0, 2**63 - 1]},
+    "the smallest numbers": {
+        "rl.defaults.temperature": 0.01,
+        "suites.defaults.temperature": 0,
+        "suites.pass_6_9.temperature": 0.01,
+        "rl.defaults.learning_rate": 1e-10,
+        "rl.defaults.beta": 0,
+        "rl.F_rl_2_5.beta": 1e-6,
+        "sft.defaults.epochs": 1e-3,
+    },
+    "the largest numbers": {
+        "rl.defaults.temperature": 100,
+        "suites.defaults.temperature": 100,
+        "rl.defaults.learning_rate": 1,
+        "rl.defaults.beta": 100,
+        "rl.defaults.updates": 10**6,
+        "suites.defaults.max_completion_tokens": 2**15,
+        "execution.threads": 1024,
+    },
 }
 
 
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)
 def test_the_edge_of_the_allowed_loads(changes) -> None:
     assert list(load(changes).rl_values) == ALL_RL
+
+
+def test_score_tables_hold_the_largest_seed() -> None:
+    """One more, and pandas would make fractions of all seeds where it joins tables."""
+    largest = SCHEMA["properties"]["seeds"]["items"]["maximum"]
+    joined, beyond = (
+        pd.concat([pd.DataFrame({"seed": [seed]}) for seed in (0, last)], ignore_index=True)["seed"]
+        for last in (largest, largest + 1)
+    )
+    assert (str(joined.dtype), joined.tolist()) == ("int64", [0, largest])
+    assert str(beyond.dtype) == "float64"
+
+
+@pytest.mark.parametrize("temperature", [0.01, 100.0])
+def test_tokens_can_be_drawn_at_the_lowest_and_the_highest_temperature(temperature) -> None:
+    logits = torch.tensor([[-1000.0, 1000.0]])
+    assert pick_tokens(logits, temperature).item() == 1
 
 
 def test_model_folder_needs_config_and_weights(tmp_path) -> None:

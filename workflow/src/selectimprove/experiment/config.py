@@ -35,6 +35,11 @@ CLAIMS_FILE = CHECKOUT / "workflow" / "claims.yaml"
 DEFAULT_PRESET = "tiny"
 SECTIONS = ("fields", "datasets", "sft", "rl", "suites")
 GRID_SECTIONS = ("datasets", "sft", "rl", "suites", "figures", "tables")
+# An experiment becomes a rule of its name, beside these.
+RULES = (
+    *("all", "claims", "convert", "crate", "data", "dataset", "evaluate", "figure", "list_runs", "pretrain", "report"),
+    *("rl", "scores", "sft", "table", "verify"),
+)
 PICKLE_SUFFIXES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 
 
@@ -273,6 +278,10 @@ def check_figures(section: str, experiment: Experiment) -> None:
     for name, values in getattr(experiment, section).items():
         check_reference(f"{section}.{name}", values["module"], "module", known_modules)
         read_caption(find_module(section, values["module"]))
+        if values["experiment"] in RULES:
+            raise ConfigError(
+                f"{section}.{name}.experiment: found {values['experiment']!r}, must be none of {list_words(RULES)}"
+            )
         for suite in values["suites"]:
             check_reference(f"{section}.{name}.suites", suite, "suite", experiment.suites)
         evaluated = {run for run, _ in experiment.list_figure_evaluations(values)}
