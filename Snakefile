@@ -74,8 +74,7 @@ onstart:
 
 
 onsuccess:
-    if experiment.claims and set(workflow.dag_settings.targets) <= {"all", "claims"}:
-        print(Path(f"{RESULTS}/claims.md").read_text())
+    print_claims()
 
 
 onerror:

@@ -5,27 +5,21 @@ Both trainers start from the SFT model FB, each with its own copy of the weights
 this one process on one thread. A step is everything from sampling to the optimizer's update; figures are medians.
 """
 
-import argparse
 import dataclasses
 import json
-import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-
-import yaml
+from setup import prepare  # first: it sets the environment of the libraries
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
-from selectimprove.experiment.config import load_experiment
+from selectimprove.commands.doctor import load_preset
 from selectimprove.tasks.data import read_rows
 from selectimprove.training import grpo
-from selectimprove.training.trainers import prepare_process
 
-ROOT = Path(__file__).parents[1]
 STEPS_A_TURN = 3  # the first of a turn, which warms up, is left out
 
 
@@ -44,15 +38,8 @@ class StepClock(TrainerCallback):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, default=Path("results/tiny/sft/FB/seed0/checkpoints/step0"))
-    parser.add_argument("--prompts", type=Path, default=Path("results/tiny/data/rl_6_9/seed0/train.jsonl"))
-    parser.add_argument("--turns", type=int, default=4)
-    arguments = parser.parse_args()
-    prepare_process(threads=1)
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    experiment = load_experiment(yaml.safe_load((ROOT / "config.yaml").read_text()), schema)
-    declared = experiment.make_rl_spec("FB_rl_6_9", 0)
+    arguments = prepare(__doc__, "--turns", 4)
+    declared = load_preset("tiny").make_rl_spec("FB_rl_6_9", 0)
     spec = dataclasses.replace(declared, updates=STEPS_A_TURN, checkpoint_every=STEPS_A_TURN + 1)
     rows = read_rows(arguments.prompts)
     clocks = {"stock": StepClock(), "ours": StepClock()}

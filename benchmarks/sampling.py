@@ -7,21 +7,16 @@ the end of a completion count. The floor is the time of the products of every we
 prompt, once, and of each completion: the rest is attention, norms and bookkeeping. Figures are medians.
 """
 
-import argparse
 import json
-import os
 import statistics
 import time
-from pathlib import Path
-
-os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
+from setup import prepare
 
 from selectimprove.tasks.data import read_rows
 from selectimprove.training.models import encode_prompt, load_model, load_tokenizer
 from selectimprove.training.sampling import sample_completions
-from selectimprove.training.trainers import prepare_process
 
 MAX_COMPLETION_TOKENS = 52
 
@@ -70,12 +65,7 @@ def measure_floor(model, prompts, completions):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, default=Path("results/tiny/sft/FB/seed0/checkpoints/step0"))
-    parser.add_argument("--prompts", type=Path, default=Path("results/tiny/data/rl_6_9/seed0/train.jsonl"))
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
-    prepare_process(threads=1)
+    arguments = prepare(__doc__, "--repeats", 5)
     tokenizer = load_tokenizer(str(arguments.checkpoint))
     model = load_model(str(arguments.checkpoint)).eval()
     encoded = [encode_prompt(tokenizer, row["prompt"]) for row in read_rows(arguments.prompts)]

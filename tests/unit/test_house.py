@@ -11,7 +11,7 @@ import selectimprove
 from selectimprove.provenance.code import find_file, list_imports
 
 SOURCE = Path(selectimprove.__file__).parents[1]
-BELOW = ["seeds", "files"]  # modules beside the rooms, and below them all
+BELOW = ["seeds", "files", "terminal"]  # modules beside the rooms, and below them all
 ROOMS = [*BELOW, "tasks", "experiment", "provenance", "training", "measurement", "presentation", "commands", "__main__"]
 
 

@@ -14,7 +14,8 @@ SMOKE = "workflow/presets/smoke.yaml"
 def copy_workflow(folder: Path) -> Path:
     """Copy what Snakemake needs to `folder`, without results."""
     shutil.copytree(ROOT / "workflow", folder / "workflow", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    shutil.copytree(ROOT / "envs", folder / "envs")
+    for name in ("envs", "profiles"):
+        shutil.copytree(ROOT / name, folder / name)
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(ROOT / name, folder / name)
     return folder

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import DeploymentMethod
 
 # The workflow's own files are in the checkout; results go below the working directory, which --directory may change.
@@ -22,6 +21,7 @@ from selectimprove.experiment.environment import check_checkout, check_environme
 from selectimprove.experiment.experiment import ConfigError, find_module, read_caption
 from selectimprove.provenance.code import digest_code
 from selectimprove.provenance.marks import is_copy, mark_folder
+from selectimprove.terminal import print_text
 
 ENVIRONMENT = "../../envs/selectimprove.yaml"
 
@@ -47,11 +47,6 @@ def quote(text):
 # Jobs run the interpreter that runs Snakemake, unless an environment of their own is deployed for them.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
 SCRIPTS = quote(CHECKOUT / "workflow" / "scripts")
-
-# What is made again follows specs and digests (see the params of each rule), not the text of a rule or of a file of
-# the environment. Snakemake always looks at times as well.
-if workflow.dag_settings and workflow.dag_settings.rerun_triggers == RerunTrigger.all():
-    workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT})
 
 # A copy of results has the times of its copying, in any order: they are set to what the records say.
 if workflow.is_main_process and is_copy(Path(RESULTS)):
@@ -194,6 +189,15 @@ def list_results():
 
 def list_sidecars(figures, tables):
     return list(dict.fromkeys(str(Path(file).with_suffix(".json")) for file in list_drawn(figures, tables)))
+
+
+def print_claims():
+    """Print the verdicts on the claims, where the call asked for them and made all that they depend on."""
+    settings = workflow.dag_settings
+    asked = set(settings.targets) <= {"all", "claims"} and not (settings.until or settings.omit_from or settings.batch)
+    file = Path(f"{RESULTS}/claims.md")
+    if experiment.claims and asked and file.is_file():
+        print_text(file.read_text(encoding="utf-8"))
 
 
 def list_tests():

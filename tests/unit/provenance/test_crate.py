@@ -24,7 +24,7 @@ CONFIG = {"preset": "tiny", "rl": {"defaults": {"beta": 0.05}}, "seeds": [0]}
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     """Make a figure and joined scores of one SFT and one RL run, and return their folder."""
-    for name in ("workflow", "envs"):
+    for name in ("workflow", "envs", "profiles"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "Snakefile", tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -15,6 +15,7 @@ from pathlib import Path
 from selectimprove.commands import show
 from selectimprove.experiment.config import DEFAULT_PRESET
 from selectimprove.provenance import tracing
+from selectimprove.terminal import stop_printing
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
             from selectimprove.commands import doctor  # here, since it imports torch
 
             doctor.examine(parsed.preset)
+        return 0
+    except BrokenPipeError:
+        stop_printing()
         return 0
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)

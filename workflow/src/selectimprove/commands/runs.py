@@ -13,6 +13,7 @@ from selectimprove.experiment.experiment import KEY_SETTINGS, Experiment
 from selectimprove.experiment.specs import dump_spec
 from selectimprove.files import write_whole
 from selectimprove.provenance.records import RECORD, digest_path
+from selectimprove.terminal import print_text
 
 
 def find_checkpoint(experiment: Experiment, results: Path, run: str, seed: int) -> Path:
@@ -59,5 +60,5 @@ def format_runs(table: pd.DataFrame) -> str:
 def print_runs(experiment: Experiment, results: Path, log_file: Path) -> None:
     """Print the declared runs, and keep what was printed in `log_file`."""
     text = format_runs(list_runs(experiment, results))
-    print(text)
-    write_whole(log_file, lambda file: file.write_text(text + "\n"))
+    write_whole(log_file, lambda file: file.write_text(text + "\n", encoding="utf-8"))
+    print_text(text)

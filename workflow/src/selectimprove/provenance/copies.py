@@ -12,6 +12,7 @@ from selectimprove.provenance.marks import mark_folder
 from selectimprove.provenance.records import RECORD
 
 RUN_STAGES = ("data", "pretrain", "convert", "sft", "rl")  # one folder a job; elsewhere files of one stem
+EARLIEST = 1.0  # second; 0 is no time to Snakemake
 
 
 def list_recorded(results: Path) -> list[Path]:
@@ -59,10 +60,12 @@ def settle_times(results: Path) -> None:
     """
     chain = Chain([root for path in list_recorded(results) for root in list_roots(path)])
     now = time.time()
-    times: dict[Path, float] = {}
-    for path, rank in rank_artifacts(chain).items():
+    ranks = rank_artifacts(chain)
+    # Snakemake counts a benchmark among what its job made; nothing is made from one.
+    times: dict[Path, float] = dict.fromkeys(results.glob("benchmarks/**/*.tsv"), now + len(ranks) / 1000)
+    for path, rank in ranks.items():
         if path.is_relative_to(results) and chain.artifacts[path].record:
-            settled = 0 if rank is None else now + rank / 1000
+            settled = EARLIEST if rank is None else now + rank / 1000
             for file in list_job_files(results, path):
                 times[file] = min(settled, times.get(file, settled))
     for file, settled in times.items():

@@ -43,7 +43,7 @@ DESCRIPTION = (
 def copy_workflow(folder: Path, config: dict[str, Any]) -> None:
     """Copy the workflow from its checkout, and write the configuration beside it."""
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("workflow", "envs"):
+    for name in ("workflow", "envs", "profiles"):
         shutil.copytree(
             CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", ".*")
         )

@@ -16,6 +16,7 @@ from selectimprove.experiment.experiment import Experiment
 from selectimprove.files import write_whole
 from selectimprove.provenance.chain import Chain, list_roots
 from selectimprove.provenance.records import RECORD
+from selectimprove.terminal import print_text
 
 
 class Teller:
@@ -110,8 +111,8 @@ def verify(experiment: Experiment, results: Path, log_file: Path) -> None:
     problems = chain.list_problems()
     lines = [f"{verdict}  {path}" + (f"  ({reason})" if reason else "") for path, (verdict, reason) in problems.items()]
     text = "\n".join([*lines, chain.summarize()])
-    print(text)
-    write_whole(log_file, lambda file: file.write_text(text + "\n"))
+    write_whole(log_file, lambda file: file.write_text(text + "\n", encoding="utf-8"))
+    print_text(text)
     if problems:
         raise ValueError(
             f"{results}: {len(problems)} of {len(chain.artifacts)} artifacts are not as recorded, see {log_file}"
