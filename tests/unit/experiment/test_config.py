@@ -188,6 +188,43 @@ def test_mistakes_in_claims_are_told(changes, message, tmp_path) -> None:
         load_experiment(change({}), SCHEMA, file)
 
 
+@pytest.mark.parametrize(
+    ("claim", "changes", "message"),
+    [
+        (
+            {"kind": "inversion"},
+            {"datasets.rl_6_9.kinds": {"evaluation": 1, "inversion": 0}},
+            r"kind: found 'inversion', but the suite steps_6_9 has problems of evaluation$",
+        ),
+        (
+            {"kind": "composition"},
+            {},
+            r"kind: found 'composition', but .* steps_6_9 has problems of evaluation, inversion$",
+        ),
+        (
+            {"suite": "forced_6_9", "kind": "all"},
+            {"suites.forced_6_9.forced_strategies": ["forward"]},
+            r"suite: completions of forced_6_9 open with forward, which does not suit inversion$",
+        ),
+        (
+            {"suite": "held_out"},
+            {
+                "fields.gf13": {"order": 13},
+                "datasets.gf13": {"field": "gf13"},
+                "suites.held_out": {"dataset": "gf13"},
+            },
+            r"terms: FB is over the field gf11, but the suite held_out is over gf13$",
+        ),
+    ],
+    ids=["kind without problems", "no compositions", "strategy that is not forced", "another field"],
+)
+def test_claim_about_completions_that_will_not_be_is_refused(claim, changes, message, tmp_path) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump({"core": {"good": {**CLAIM, **claim}}}))
+    with pytest.raises(ConfigError, match=rf"^claims\.core\.good\.{message}"):
+        load_experiment(change(changes), SCHEMA, file)
+
+
 def test_claims_of_a_group_are_checked_and_no_others(tmp_path) -> None:
     file = tmp_path / "claims.yaml"
     file.write_text(yaml.safe_dump({"core": {"good": CLAIM}, "more": {"better": CLAIM | {"terms": {"FC": 1}}}}))
