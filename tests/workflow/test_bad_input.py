@@ -172,6 +172,14 @@ def test_seeds_on_the_command_line_are_told_to_go_to_a_file(checkout, brackets):
     assert re.search(told, process.stdout, re.MULTILINE), process.stdout
 
 
+def test_run_that_stands_twice_in_a_file_is_told(checkout, tmp_path):
+    file = tmp_path / "changes.yaml"
+    file.write_text("rl:\n  F_x: {start: F, dataset: rl_2_5}\n  F_x: {start: B, dataset: rl_2_5}\n")
+    process = run_snakemake(checkout, "--dry-run", "--configfile", str(file))
+    assert process.returncode != 0
+    assert f"{file}: the key rl.F_x stands twice, in lines 2 and 3, but may stand once\n" in process.stdout
+
+
 def test_files_of_the_longest_names_can_be_made(checkout, tmp_path):
     sections = ("datasets", "sft", "rl", "suites", "figures")
     names = {section: f"{section}_{ascii_letters * 2}"[:100] for section in sections}
