@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from string import ascii_letters
 
 import pytest
 import yaml
@@ -56,6 +57,18 @@ BAD_INPUTS = {
     "GPUs by another name": (
         {"resources": {"rl": {"gpus": 1}}},
         "resources.rl: unknown key 'gpus' (did you mean 'gpu'?)",
+    ),
+    "name that files cannot bear": (
+        {"sft": {"x" * 255: {"dataset": "sft_F"}}},
+        "sft: found 'x",
+    ),
+    "temperature that float32 takes for 0": (
+        {"suites": {"steps_2_5": {"temperature": 1e-40}}},
+        "suites.steps_2_5.temperature: found 1e-40, must be 0 (greedy), or 0.01 to 100",
+    ),
+    "experiment of the name of a rule": (
+        {"figures": {"figure2": {"experiment": "data"}}},
+        "figures.figure2.experiment: found 'data', must be none of all, claims, ",
     ),
     "no space": ({"disk_gb": 1e9}, "GB are free, but disk_gb says that the preset needs 1000000000.0"),
 }
@@ -147,3 +160,45 @@ def test_parsing_imports_no_torch(checkout, tmp_path):
     process = run_snakemake(checkout, "--dry-run", PYTHONPATH=str(tmp_path))
     assert process.returncode == 0, process.stdout
     assert "torch was imported" not in process.stdout
+
+
+@pytest.mark.parametrize("brackets", ["seeds=[0,1]", "seeds=[0, 1]"])
+def test_seeds_on_the_command_line_are_told_to_go_to_a_file(checkout, brackets):
+    process = run_snakemake(checkout, "--dry-run", "--config", brackets)
+    assert process.returncode != 0
+    told = (
+        r"^seeds\.\d: found '\d', must be integer; write \d without quotes, in a file for --configfile: --config takes"
+    )
+    assert re.search(told, process.stdout, re.MULTILINE), process.stdout
+
+
+def test_run_that_stands_twice_in_a_file_is_told(checkout, tmp_path):
+    file = tmp_path / "changes.yaml"
+    file.write_text("rl:\n  F_x: {start: F, dataset: rl_2_5}\n  F_x: {start: B, dataset: rl_2_5}\n")
+    process = run_snakemake(checkout, "--dry-run", "--configfile", str(file))
+    assert process.returncode != 0
+    assert f"{file}: the key rl.F_x stands twice, in lines 2 and 3, but may stand once\n" in process.stdout
+
+
+def test_files_of_the_longest_names_can_be_made(checkout, tmp_path):
+    sections = ("datasets", "sft", "rl", "suites", "figures")
+    names = {section: f"{section}_{ascii_letters * 2}"[:100] for section in sections}
+    config = {
+        "seeds": [2**63 - 1],
+        "datasets": {names["datasets"]: {"steps": "2-5"}},
+        "sft": {names["sft"]: {"dataset": "sft_F"}},
+        "rl": {names["rl"]: {"start": names["sft"], "dataset": names["datasets"]}},
+        "suites": {names["suites"]: {"dataset": names["datasets"]}},
+        "figures": {names["figures"]: {"module": "figure2", "runs": [names["rl"]], "suites": [names["suites"]]}},
+    }
+    file = tmp_path / "changes.yaml"
+    file.write_text(yaml.safe_dump(config))
+    target = f"results/tiny/figures/{names['figures']}.pdf"
+    process = run_snakemake(checkout, target, "--dry-run", "--printshellcmds", "--configfile", str(file))
+    assert process.returncode == 0, process.stdout
+    lists = re.findall(r"^ *(?:output|log|benchmark): (.*)$", process.stdout, re.MULTILINE)
+    made = {name.split("/")[-1] for line in lists for name in line.split(", ")}
+    made |= {word.split("/")[-1] for word in re.findall(r"results/tiny/logs/\S+\.json", process.stdout)}
+    assert any(len(name) > 230 for name in made)
+    for name in made:
+        (tmp_path / f".{name}.tmp").touch()

@@ -3,7 +3,9 @@
 import copy
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import torch
 import yaml
 from configurations import ALL_RL, CONFIG, DELETE, PRESETS, SCHEMA, change, load
 
@@ -11,6 +13,7 @@ from selectimprove.experiment.config import check_preset, load_experiment, merge
 from selectimprove.experiment.experiment import ConfigError
 from selectimprove.experiment.specs import LoraSpec
 from selectimprove.tasks.specs import FieldSpec
+from selectimprove.training.sampling import pick_tokens
 
 
 def test_default_configuration_loads(experiment) -> None:
@@ -77,12 +80,48 @@ GOOD = {
     },
     "LoRA": {"sft.F.lora": {"rank": 4, "alpha": 8, "dropout": 0.05}},
     "shares in tenths": {"datasets.rl_2_5.kinds": {"evaluation": 0.9, "inversion": 0.1}},
+    "the largest seed": {"seeds": [0, 2**63 - 1]},
+    "the smallest numbers": {
+        "rl.defaults.temperature": 0.01,
+        "suites.defaults.temperature": 0,
+        "suites.pass_6_9.temperature": 0.01,
+        "rl.defaults.learning_rate": 1e-10,
+        "rl.defaults.beta": 0,
+        "rl.F_rl_2_5.beta": 1e-6,
+        "sft.defaults.epochs": 1e-3,
+    },
+    "the largest numbers": {
+        "rl.defaults.temperature": 100,
+        "suites.defaults.temperature": 100,
+        "rl.defaults.learning_rate": 1,
+        "rl.defaults.beta": 100,
+        "rl.defaults.updates": 10**6,
+        "suites.defaults.max_completion_tokens": 2**15,
+        "execution.threads": 1024,
+    },
 }
 
 
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)
 def test_the_edge_of_the_allowed_loads(changes) -> None:
     assert list(load(changes).rl_values) == ALL_RL
+
+
+def test_score_tables_hold_the_largest_seed() -> None:
+    """One more, and pandas would make fractions of all seeds where it joins tables."""
+    largest = SCHEMA["properties"]["seeds"]["items"]["maximum"]
+    joined, beyond = (
+        pd.concat([pd.DataFrame({"seed": [seed]}) for seed in (0, last)], ignore_index=True)["seed"]
+        for last in (largest, largest + 1)
+    )
+    assert (str(joined.dtype), joined.tolist()) == ("int64", [0, largest])
+    assert str(beyond.dtype) == "float64"
+
+
+@pytest.mark.parametrize("temperature", [0.01, 100.0])
+def test_tokens_can_be_drawn_at_the_lowest_and_the_highest_temperature(temperature) -> None:
+    logits = torch.tensor([[-1000.0, 1000.0]])
+    assert pick_tokens(logits, temperature).item() == 1
 
 
 def test_model_folder_needs_config_and_weights(tmp_path) -> None:
@@ -147,6 +186,43 @@ def test_mistakes_in_claims_are_told(changes, message, tmp_path) -> None:
     file.write_text(yaml.safe_dump({"core": {"good": claim}}))
     with pytest.raises(ConfigError, match=f"^{message}"):
         load_experiment(change({}), SCHEMA, file)
+
+
+@pytest.mark.parametrize(
+    ("claim", "changes", "message"),
+    [
+        (
+            {"kind": "inversion"},
+            {"datasets.rl_6_9.kinds": {"evaluation": 1, "inversion": 0}},
+            r"kind: found 'inversion', but the suite steps_6_9 has problems of evaluation$",
+        ),
+        (
+            {"kind": "composition"},
+            {},
+            r"kind: found 'composition', but .* steps_6_9 has problems of evaluation, inversion$",
+        ),
+        (
+            {"suite": "forced_6_9", "kind": "all"},
+            {"suites.forced_6_9.forced_strategies": ["forward"]},
+            r"suite: completions of forced_6_9 open with forward, which does not suit inversion$",
+        ),
+        (
+            {"suite": "held_out"},
+            {
+                "fields.gf13": {"order": 13},
+                "datasets.gf13": {"field": "gf13"},
+                "suites.held_out": {"dataset": "gf13"},
+            },
+            r"terms: FB is over the field gf11, but the suite held_out is over gf13$",
+        ),
+    ],
+    ids=["kind without problems", "no compositions", "strategy that is not forced", "another field"],
+)
+def test_claim_about_completions_that_will_not_be_is_refused(claim, changes, message, tmp_path) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump({"core": {"good": {**CLAIM, **claim}}}))
+    with pytest.raises(ConfigError, match=rf"^claims\.core\.good\.{message}"):
+        load_experiment(change(changes), SCHEMA, file)
 
 
 def test_claims_of_a_group_are_checked_and_no_others(tmp_path) -> None:

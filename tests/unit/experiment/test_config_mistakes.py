@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from configurations import DELETE, load
+from configurations import DELETE, ROOT, load
 
+from selectimprove.experiment.config import RULES
 from selectimprove.experiment.experiment import ConfigError
 
 BAD = {
@@ -41,6 +42,21 @@ BAD = {
     "unknown loss": ({"rl.F_rl_2_5.loss_type": "ppo"}, r"rl\.F_rl_2_5\.loss_type: 'ppo' .*allowed are grpo"),
     "name with a line break": ({"sft.F\n": {"dataset": "sft_F"}}, r"sft: found 'F\\n', must be letters, digits"),
     "unusable name": ({"sft.F-1": {"dataset": "sft_F"}}, r"sft: found 'F-1', must be letters, digits"),
+    "empty name": ({"sft": {"": {"dataset": "sft_F"}}}, r"sft: found '', must be letters, digits"),
+    "truth as a name": ({"sft": {True: {"dataset": "sft_F"}}}, r"sft: found True, must be letters, .* takes quotes$"),
+    "number as a name": ({"sft": {13: {"dataset": "sft_F"}}}, r"sft: found 13, must be letters, digits"),
+    "truth for a data set": (
+        {"sft.F.dataset": False},
+        r"sft\.F\.dataset: found False, must be letters, .* YAML reads on",
+    ),
+    "name that looks like another and a seed": (
+        {"sft.F_seed0_steps": {"dataset": "sft_F"}},
+        r"sft: found 'F_seed0_steps', must be letters, digits and underscores, a letter first, without `_seed`",
+    ),
+    "experiment of the name of a rule": (
+        {"figures.figure2.experiment": "data"},
+        r"figures\.figure2\.experiment: found 'data', must be none of all, claims, .*verify$",
+    ),
     # missing keys and wrong types
     "missing section": ({"suites": DELETE}, r"config: the key 'suites' is missing"),
     "missing key of the model": ({"model.revision": DELETE}, r"model: the key 'revision' is missing"),
@@ -58,8 +74,23 @@ BAD = {
     ),
     "empty section": ({"rl": None}, r"rl: found None, must be object"),
     "empty run": ({"rl.F_rl_2_5": None}, r"rl\.F_rl_2_5: found None, must be object"),
-    "text for a number": ({"rl.F_rl_2_5.beta": "small"}, r"rl\.F_rl_2_5\.beta: found 'small', must be number"),
-    "scientific notation without a point": ({"sft.F.learning_rate": "1e-4"}, r"sft\.F\.learning_rate: found '1e-4'"),
+    "text for a number": ({"sft.F.epochs": "few"}, r"sft\.F\.epochs: found 'few', must be number$"),
+    "scientific notation without a point": (
+        {"sft.F.learning_rate": "1e-4"},
+        r"sft\.F\.learning_rate: found '1e-4', must be number; write 1\.0e-4: YAML reads 1e-4 as text$",
+    ),
+    "scientific notation without a point for a text or zero": (
+        {"suites.defaults.temperature": "5e-1"},
+        r"suites\.defaults\.temperature: found '5e-1', must be 0 \(greedy\), or 0\.01 to 100; write 5\.0e-1: ",
+    ),
+    "scientific notation for a count": (
+        {"rl.defaults.updates": "1e2"},
+        r"rl\.defaults\.updates: found '1e2', must be integer; write 100: YAML reads 1e2 as text$",
+    ),
+    "seeds as --config reads them": (
+        {"seeds": ["0"]},
+        r"seeds\.0: found '0', must be integer; write 0 without quotes, in a file for --configfile: --config takes ",
+    ),
     "fraction for a count": ({"rl.F_rl_2_5.updates": 1.5}, r"rl\.F_rl_2_5\.updates: found 1\.5, must be integer"),
     "float for a count": ({"rl.F_rl_2_5.updates": 100.0}, r"rl\.F_rl_2_5\.updates: found 100\.0, must be integer"),
     "float for the order": ({"fields.gf11.order": 11.0}, r"fields\.gf11\.order: found 11\.0, must be integer"),
@@ -76,12 +107,85 @@ BAD = {
     "negative seed": ({"seeds": [-1]}, r"seeds\.0: found -1, must be at least 0"),
     "zero updates": ({"rl.defaults.updates": 0}, r"rl\.defaults\.updates: found 0, must be at least 1"),
     "one completion a group": ({"rl.defaults.completions_per_prompt": 1}, r"completions_per_prompt: found 1.* least 2"),
-    "greedy RL": ({"rl.defaults.temperature": 0}, r"rl\.defaults\.temperature: found 0, must be more than 0"),
+    "greedy RL": ({"rl.defaults.temperature": 0}, r"rl\.defaults\.temperature: found 0, must be at least 0\.01"),
     "share above one": (
         {"datasets.defaults.kinds.evaluation": 2},
         r"datasets\.defaults\.kinds\.evaluation: found 2, must be at most 1",
     ),
     "warm-up without end": ({"pretrain.warmup_share": 1}, r"pretrain\.warmup_share: found 1, must be less than 1"),
+    "LoRA without what it learned": (
+        {"sft.F.lora": {"rank": 4, "alpha": 8, "dropout": 1}},
+        r"sft\.F\.lora\.dropout: found 1, must be less than 1",
+    ),
+    # numbers that a job would fail on, or take for 0 or infinity
+    "seed that a score table cannot hold": (
+        {"seeds": [2**63]},
+        r"seeds\.0: found \d+, must be at most 9223372036854775807",
+    ),
+    "temperature of RL that float32 takes for 0": (
+        {"rl.defaults.temperature": 1e-40},
+        r"rl\.defaults\.temperature: found 1e-40, must be at least 0\.01",
+    ),
+    "temperature of a suite that float32 takes for 0": (
+        {"suites.steps_2_5.temperature": 1e-40},
+        r"suites\.steps_2_5\.temperature: found 1e-40, must be 0 \(greedy\), or 0\.01 to 100",
+    ),
+    "negative temperature": (
+        {"suites.steps_2_5.temperature": -1},
+        r"steps_2_5\.temperature: found -1, must be 0 \(greedy\)",
+    ),
+    "temperature beyond float32": (
+        {"suites.defaults.temperature": 1e39},
+        r"temperature: found 1e\+39, must be at most 100",
+    ),
+    "temperature of RL beyond float32": ({"rl.defaults.temperature": 1e39}, r"found 1e\+39, must be at most 100"),
+    "learning rate of SFT that changes nothing": (
+        {"sft.F.learning_rate": 1e-40},
+        r"found 1e-40, must be at least 1e-10",
+    ),
+    "learning rate of RL beyond float32": ({"rl.defaults.learning_rate": 1e39}, r"found 1e\+39, must be at most 1"),
+    "learning rate of pretraining that changes nothing": (
+        {"pretrain.learning_rate": 1e-40},
+        r"pretrain\.learning_rate: found 1e-40, must be at least 1e-10",
+    ),
+    "beta that float32 takes for 0": (
+        {"rl.defaults.beta": 1e-40},
+        r"rl\.defaults\.beta: found 1e-40, must be 0, or 1\.0e-6",
+    ),
+    "negative beta": ({"rl.defaults.beta": -0.1}, r"rl\.defaults\.beta: found -0\.1, must be 0, or 1\.0e-6 to 100"),
+    "beta beyond float32": ({"rl.defaults.beta": 1e39}, r"rl\.defaults\.beta: found 1e\+39, must be at most 100"),
+    "angles beyond float32": ({"model.architecture.rope_theta": 1e-40}, r"rope_theta: found 1e-40, must be at least 1"),
+    "weights that are all 0": ({"model.architecture.initializer_range": 1e-50}, r"found 1e-50, must be at least 1e-06"),
+    "epochs without end": (
+        {"sft.defaults.epochs": 1e300},
+        r"sft\.defaults\.epochs: found 1e\+300, must be at most 10000",
+    ),
+    "more checkpoints than can be listed": (
+        {"rl.defaults.updates": 2**70},
+        r"updates: found \d+, must be at most 1000000",
+    ),
+    "threads that torch cannot count": (
+        {"execution.threads": 2**31},
+        r"execution\.threads: found \d+, must be at most 1024",
+    ),
+    "threads of pretraining that torch cannot count": ({"pretrain.threads": 2**31}, r"pretrain\.threads: .* most 1024"),
+    "processes without end": ({"execution.processes": 2**31}, r"execution\.processes: .* must be at most 1024"),
+    "GPUs without end": ({"resources.rl.gpu": 2**31}, r"resources\.rl\.gpu: .* must be at most 1024"),
+    "memory that Slurm cannot count": ({"resources.rl.mem_mb": 2**63}, r"mem_mb: .* must be at most 1000000000"),
+    "more training problems than fit in memory": (
+        {"datasets.rl_6_9.sizes": {"train": 2**40}},
+        r"train: .* most 10000000",
+    ),
+    "completions longer than memory": ({"suites.defaults.max_completion_tokens": 10**9}, r"tokens: .* at most 32768"),
+    "completions of a problem without end": (
+        {"suites.defaults.completions_per_problem": 10**9},
+        r"must be at most 100000",
+    ),
+    "groups without end": ({"rl.defaults.completions_per_prompt": 10**9}, r"completions_per_prompt: .* at most 1024"),
+    "range that is no number to Python": (
+        {"datasets.rl_2_5.steps": f"1-{'9' * 5000}"},
+        r"steps: .* must be a range .* 999",
+    ),
     # the field, shares and step ranges
     "composite order": ({"fields.gf11.order": 9}, r"fields\.gf11\.order: found 9, must be a prime number from 5 to 97"),
     "even order": ({"fields.gf11.order": 4}, r"fields\.gf11\.order: found 4, must be a prime"),
@@ -90,7 +194,10 @@ BAD = {
     "steps the wrong way round": ({"datasets.rl_2_5.steps": "5-2"}, r"datasets\.rl_2_5\.steps: found '5-2', .*lower"),
     "steps from zero": ({"datasets.rl_2_5.steps": "0-3"}, r"datasets\.rl_2_5\.steps: found '0-3', .*such as 2-5"),
     "steps in words": ({"datasets.rl_2_5.steps": "x"}, r"datasets\.rl_2_5\.steps: found 'x', .*such as 2-5"),
-    "steps as a number": ({"datasets.rl_2_5.steps": 5}, r"datasets\.rl_2_5\.steps: found 5, must be string"),
+    "steps as a number": (
+        {"datasets.rl_2_5.steps": 5},
+        r"datasets\.rl_2_5\.steps: found 5, must be a range such as 2-5",
+    ),
     "pretraining steps the wrong way round": ({"pretrain.steps": "9-1"}, r"pretrain\.steps: found '9-1', .*lower"),
     "more steps than labels": (
         {"datasets.rl_6_9.steps": "6-25"},
@@ -258,3 +365,28 @@ def test_mistake_is_told_in_one_line_that_names_the_key(changes, message) -> Non
     told = str(error.value)
     assert re.search(message, told), told
     assert told.splitlines() == [told]
+
+
+ENTRIES = {
+    "fields": {},
+    "datasets": {},
+    "sft": {"dataset": "sft_F"},
+    "rl": {"start": "F", "dataset": "rl_2_5"},
+    "suites": {"dataset": "rl_2_5"},
+    "figures": {"module": "figure2", "runs": ["F"], "suites": ["steps_2_5"]},
+    "tables": {"module": "table1", "runs": ["F"], "suites": ["steps_2_5"]},
+}
+
+
+@pytest.mark.parametrize(("section", "entry"), ENTRIES.items(), ids=ENTRIES)
+def test_name_that_files_cannot_bear_is_refused(section, entry) -> None:
+    """A log bears two names; tests/workflow/test_bad_input.py makes the files of the longest that are allowed."""
+    load({f"{section}.{'x' * 100}": entry})
+    with pytest.raises(ConfigError, match=rf"^{section}: found 'x+', must be at most 100 characters$"):
+        load({f"{section}.{'x' * 101}": entry})
+
+
+def test_rules_whose_names_experiments_may_not_have_are_all_rules() -> None:
+    files = [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
+    named = [name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE)]
+    assert sorted(named) == sorted(RULES)

@@ -23,11 +23,12 @@ from selectimprove.experiment.experiment import (
     read_caption,
 )
 from selectimprove.experiment.grids import expand_grids
-from selectimprove.experiment.schema import check_schema, list_words
+from selectimprove.experiment.schema import check_duplicates, check_schema, list_words
 from selectimprove.experiment.specs import PACKAGED, ClaimSpec, ModelSpec, RLSpec, SFTSpec, SuiteSpec, build_spec
 from selectimprove.tasks.field import LARGEST_ORDER, SMALLEST_ORDER, is_prime
-from selectimprove.tasks.problems import check_capacity
+from selectimprove.tasks.problems import check_capacity, count_strata
 from selectimprove.tasks.specs import SPLITS, DatasetSpec, FieldSpec
+from selectimprove.tasks.strategies import SUITED
 from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.texts import TEXT_FORMS
 
@@ -35,6 +36,11 @@ CLAIMS_FILE = CHECKOUT / "workflow" / "claims.yaml"
 DEFAULT_PRESET = "tiny"
 SECTIONS = ("fields", "datasets", "sft", "rl", "suites")
 GRID_SECTIONS = ("datasets", "sft", "rl", "suites", "figures", "tables")
+# An experiment becomes a rule of its name, beside these.
+RULES = (
+    *("all", "claims", "convert", "crate", "data", "dataset", "evaluate", "figure", "list_runs", "pretrain", "report"),
+    *("rl", "scores", "sft", "table", "verify"),
+)
 PICKLE_SUFFIXES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 
 
@@ -273,6 +279,10 @@ def check_figures(section: str, experiment: Experiment) -> None:
     for name, values in getattr(experiment, section).items():
         check_reference(f"{section}.{name}", values["module"], "module", known_modules)
         read_caption(find_module(section, values["module"]))
+        if values["experiment"] in RULES:
+            raise ConfigError(
+                f"{section}.{name}.experiment: found {values['experiment']!r}, must be none of {list_words(RULES)}"
+            )
         for suite in values["suites"]:
             check_reference(f"{section}.{name}.suites", suite, "suite", experiment.suites)
         evaluated = {run for run, _ in experiment.list_figure_evaluations(values)}
@@ -283,8 +293,33 @@ def check_figures(section: str, experiment: Experiment) -> None:
                 )
 
 
+def check_claim_suite(place: str, values: dict[str, Any], experiment: Experiment) -> None:
+    """Raise ConfigError on a claim about completions that its suite does not have."""
+    suite = experiment.suites[values["suite"]]
+    dataset = experiment.datasets[suite.dataset]
+    for run in values["terms"]:
+        if experiment.find_field(run) != dataset.field:
+            raise ConfigError(
+                f"{place}.terms: {run} is over the field {experiment.find_field(run)}, "
+                f"but the suite {suite.name} is over {dataset.field}"
+            )
+    strata = count_strata(dataset, dataset.sizes["test"])
+    kinds = list(dict.fromkeys(kind for (kind, _), count in strata.items() if count))
+    if values["kind"] not in ("all", *kinds):
+        raise ConfigError(
+            f"{place}.kind: found {values['kind']!r}, but the suite {suite.name} has problems of {list_words(kinds)}"
+        )
+    for kind in kinds if values["kind"] == "all" else [values["kind"]]:
+        if suite.forced_strategies and SUITED.get(kind) not in suite.forced_strategies:
+            raise ConfigError(
+                f"{place}.suite: completions of {suite.name} open with {list_words(suite.forced_strategies)}, "
+                f"which does not suit {kind}"
+            )
+
+
 def load_claims(groups: list[str], file: Path, schema: dict[str, Any], experiment: Experiment) -> tuple[ClaimSpec, ...]:
     """Return the claims of these groups. Raises ConfigError on one whose runs, suite or figure are not declared."""
+    check_duplicates([file])
     claims = yaml.safe_load(file.read_text())
     check_schema(claims, {"$ref": "#/$defs/claims", "$defs": schema["$defs"]})
     specs = []
@@ -300,6 +335,7 @@ def load_claims(groups: list[str], file: Path, schema: dict[str, Any], experimen
             check_reference(f"{place}.suite", values["suite"], "suite", experiment.suites)
             for run in values["terms"]:
                 check_reference(f"{place}.terms", run, "run", [*experiment.sft_values, *experiment.rl_values])
+            check_claim_suite(place, values, experiment)
             kept = {key: value for key, value in values.items() if key not in comparisons}
             specs.append(ClaimSpec(name=name, **kept, comparison=comparisons[0], threshold=threshold))
     return tuple(specs)
