@@ -19,6 +19,7 @@ from selectimprove.experiment import messages, specs
 from selectimprove.experiment.config import check_preset, load_experiment
 from selectimprove.experiment.environment import check_checkout, check_environment, check_space
 from selectimprove.experiment.experiment import ConfigError, find_module, read_caption
+from selectimprove.experiment.schema import check_duplicates
 from selectimprove.provenance.code import digest_code
 from selectimprove.provenance.marks import is_copy, mark_folder
 from selectimprove.terminal import print_text
@@ -30,6 +31,7 @@ try:
     if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
         check_environment(CHECKOUT / "envs" / "selectimprove.yaml")
     schema = yaml.safe_load((CHECKOUT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+    check_duplicates(workflow.configfiles)
     experiment = load_experiment(config, schema)
     check_preset(experiment.preset, CHECKOUT / "workflow" / "presets", workflow.overwrite_configfiles)
     check_space(Path("results") / experiment.preset, config["disk_gb"])

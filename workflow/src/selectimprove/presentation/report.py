@@ -35,7 +35,7 @@ FAILURE_WORDS = {
     "lost_place": "loses its place in the chain",
     "wrong_fact": "gets the result of a step wrong",
     "wrong_answer": "gives a wrong value in its answer line",
-    "no_answer": "has no answer line",
+    "no_answer": "has no whole answer line",
 }
 
 
