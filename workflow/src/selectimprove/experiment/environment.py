@@ -11,9 +11,10 @@ from selectimprove.experiment.experiment import ConfigError
 
 
 def check_checkout(checkout: Path) -> None:
-    """Raise ConfigError if jobs could not find the library in a checkout of this path: PYTHONPATH has no escapes."""
-    if ":" in str(checkout):
-        raise ConfigError(f"{checkout}: the path of the checkout has a colon, which PYTHONPATH cannot hold; rename it")
+    """Raise ConfigError if the path of the checkout has what PYTHONPATH (:) or Snakemake ({}) takes for its own."""
+    found = next((character for character in ":{}" if character in str(checkout)), None)
+    if found:
+        raise ConfigError(f"{checkout}: the path of the checkout has a {found!r}, must be without any of : {{ }}")
 
 
 def check_space(results: Path, needed_gb: float) -> None:
