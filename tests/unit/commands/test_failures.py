@@ -143,7 +143,7 @@ def test_log_that_was_cut_is_not_blamed_on_memory():
             True,
         ),
         ("srun: error: node1: task 0: Out Of Memory", True),
-        ("slurmstepd: error: Step 4.0 exceeded memory limit (716800 > 614400), being killed", True),
+        ("slurmstepd-node1: error: StepId=4.0 exceeded memory limit (716800 > 614400), being killed", True),
         ("slurmstepd: error: *** JOB 4 ON node1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", False),
     ],
 )

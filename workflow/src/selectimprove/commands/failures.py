@@ -28,7 +28,7 @@ RANK = re.compile(r"^\[rank(\d+)\]: (.*\n)", re.MULTILINE)
 
 SCHEDULER_MEMORY = re.compile(r"oom.?kill|out.of.memory|exceeded.*memory limit", re.IGNORECASE)
 SCHEDULER_RECORD = re.compile(
-    rf"^(?:slurmstepd|srun): error: .*(?:{SCHEDULER_MEMORY.pattern}|CANCELLED).*$", re.MULTILINE | re.IGNORECASE
+    rf"^(?:slurmstepd|srun)\S*: error: .*(?:{SCHEDULER_MEMORY.pattern}|CANCELLED).*$", re.MULTILINE | re.IGNORECASE
 )
 FULL_BELOW = 10e6  # bytes; what a job could not write may be gone by now, or leave a little room that it did not fit in
 
