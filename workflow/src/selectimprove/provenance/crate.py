@@ -132,7 +132,7 @@ class Crate(ROCrate):
         files = dict.fromkeys([*made, sidecar] if sidecar.is_file() else made)
         described = {
             "name": f"Making of {name}",
-            "description": f"Code at commit {record['commit']}",
+            "description": f"Code: {record['commit']}",
             "endTime": find_end(made),
         }
         results = [self.find_artifact(path) for path in files]

@@ -32,7 +32,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
 from selectimprove.experiment.specs import digest_specs
 from selectimprove.files import put_in_place, write_json, write_whole
-from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file, make_record
+from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file, find_commit, make_record
 from selectimprove.seeds import hash_seed
 from selectimprove.training.models import load_model, load_tokenizer
 
@@ -54,6 +54,7 @@ def prepare_process(threads: int, processes: int = 1) -> None:
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != processes:
         raise RuntimeError(f"{started} processes were started (WORLD_SIZE), but the spec says {processes}")
+    find_commit()  # now, since the checkout may be at another one when training ends
     torch.set_num_threads(threads)
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
