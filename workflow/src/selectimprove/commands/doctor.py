@@ -57,13 +57,13 @@ class Job:
 
 def load_preset(name: str) -> Experiment:
     """Return the experiment of a preset. Raises ValueError if there is none of that name or it is not in order."""
-    config = yaml.safe_load((CHECKOUT / "config.yaml").read_text())
+    config = yaml.safe_load((CHECKOUT / "config.yaml").read_text(encoding="utf-8"))
     presets = {file.stem: file for file in sorted((CHECKOUT / "workflow/presets").glob("*.yaml"))}
     if name != DEFAULT_PRESET:
         if name not in presets:
             raise ValueError(f"--preset {name}: not known; allowed are {', '.join([DEFAULT_PRESET, *presets])}")
-        config = merge_defaults(config, yaml.safe_load(presets[name].read_text()))
-    schema = yaml.safe_load((CHECKOUT / "workflow/schemas/config.schema.yaml").read_text())
+        config = merge_defaults(config, yaml.safe_load(presets[name].read_text(encoding="utf-8")))
+    schema = yaml.safe_load((CHECKOUT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
     return load_experiment(config, schema)
 
 

@@ -28,7 +28,7 @@ def check_space(results: Path, needed_gb: float) -> None:
 
 def read_pins(conda_file: Path) -> dict[str, str]:
     """Return the version of each package that the conda file pins for pip."""
-    entries = yaml.safe_load(conda_file.read_text())["dependencies"]
+    entries = yaml.safe_load(conda_file.read_text(encoding="utf-8"))["dependencies"]
     [pins] = [entry["pip"] for entry in entries if isinstance(entry, dict)]
     return dict(pin.split("==") for pin in pins)
 

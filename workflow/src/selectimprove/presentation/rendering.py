@@ -52,7 +52,7 @@ def render_table(
     module = importlib.import_module(f"selectimprove.presentation.tables.{spec.module}")
     scores = read_described_scores(spec, score_files, metrics_files)
     table = module.compute(scores)
-    write_whole(markdown, lambda file: file.write_text(module.format_markdown(table)))
+    write_whole(markdown, lambda file: file.write_text(module.format_markdown(table), encoding="utf-8"))
     write_whole(csv, lambda file: table.round(6).to_csv(file, index=False))
     origin = describe_origin("table", module.compute, spec, scores)
     write_sidecar(sidecar, origin, [*score_files, *metrics_files], [markdown, csv])

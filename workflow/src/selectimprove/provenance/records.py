@@ -57,7 +57,7 @@ def check_digest(path: Path) -> str:
     digest, is_folder = digest_path(path), Path(path).is_dir()
     record = Path(path) / RECORD if is_folder else Path(path).with_name(RECORD)
     if record.is_file():
-        content = json.loads(record.read_text())
+        content = json.loads(record.read_text(encoding="utf-8"))
         recorded = content.get("digest") if is_folder else content.get("files", {}).get(Path(path).name, digest)
         if recorded != digest:
             what = "its files are not those" if is_folder else "it is not the file"
