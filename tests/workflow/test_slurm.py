@@ -1,5 +1,6 @@
 """The profile for Slurm on a real Slurm of one node: the smoke preset, and what befalls jobs on a cluster."""
 
+import json
 import os
 import re
 import shutil
@@ -152,3 +153,25 @@ def test_smoke_preset_goes_on_after_an_interrupt(cluster, tmp_path):
     others = counts.keys() - alone
     assert {key[0].split("_")[0] for key in others} == {"data", "results"}
     assert {key[1:3] for key in others} == {("cpu", None)}
+
+
+def test_failed_jobs_are_told_by_their_cause(cluster, tmp_path):
+    """Of a group of data sets the one that fails, and a job that Slurm kills for its memory."""
+    folder = copy_workflow(tmp_path / "smoke")
+    script = folder / "workflow/scripts/dataset.py"
+    fault = "import sys; 'sft_B' in str(sys.argv) and sys.exit('no room for it')"
+    script.write_text(f"{fault}\n{script.read_text(encoding='utf-8')}", encoding="utf-8")
+    changes = {"resources": {"pretrain": {"mem_mb": 150}}, "pretrain": {"threads": 1, "updates": 3000}}
+    (folder / "changes.yaml").write_text(json.dumps(changes), encoding="utf-8")
+    targets = [f"results/smoke/data/{name}/seed0/train.jsonl" for name in ("sft_F", "sft_B", "sft_FB")]
+    targets.append("results/smoke/pretrain/gf11/seed0/checkpoint")
+    with Run(cluster, folder, *targets, "--retries", "0", "--configfile", SMOKE, "changes.yaml") as run:
+        assert run.finish(seconds=300) != 0
+    text = run.log.read_text(encoding="utf-8")
+    told = text[text.rindex("Exiting because a job execution failed") :]
+    assert re.findall(r"^results/\S+: .*", told, re.MULTILINE) == [
+        "results/smoke/logs/dataset/sft_B_seed0.log: no room for it"
+    ]
+    assert re.search(
+        r"^/\S+/slurm_logs/rule_pretrain/\S+: slurmstepd\S*: error: .* memory limit .*its memory", told, re.M
+    )

@@ -92,10 +92,14 @@ wildcard_constraints:
 
 
 def call(script, arguments, launcher=""):
-    """Return the shell command of a job. Its spec goes to a file beside its log, which begins with the command."""
+    """Return the shell command of a job. Its spec goes to a file beside its log, which begins with the command.
+
+    The log of a job that fails ends with its exit status: by that, failures.py tells what was killed.
+    """
     spec = "{log:q}.spec.json"
     command = f"{PYTHON} {launcher}{SCRIPTS}/{script} --spec {spec} {arguments}"
-    return f"printf '%s\\n' {{params.spec:q}} > {spec}; (set -x; {command}) > {{log:q}} 2>&1"
+    told = "(status=$?; printf '\\nexit status %s\\n' $status >> {log:q}; exit $status)"
+    return f"printf '%s\\n' {{params.spec:q}} > {spec}; (set -x; {command}) > {{log:q}} 2>&1 || {told}"
 
 
 def digest_drawing(*modules):

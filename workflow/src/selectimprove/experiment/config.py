@@ -320,7 +320,7 @@ def check_claim_suite(place: str, values: dict[str, Any], experiment: Experiment
 def load_claims(groups: list[str], file: Path, schema: dict[str, Any], experiment: Experiment) -> tuple[ClaimSpec, ...]:
     """Return the claims of these groups. Raises ConfigError on one whose runs, suite or figure are not declared."""
     check_duplicates([file])
-    claims = yaml.safe_load(file.read_text())
+    claims = yaml.safe_load(file.read_text(encoding="utf-8"))
     check_schema(claims, {"$ref": "#/$defs/claims", "$defs": schema["$defs"]})
     specs = []
     for group in groups:

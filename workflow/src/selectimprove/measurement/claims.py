@@ -115,6 +115,6 @@ def write_claims(spec: ClaimsSpec, score_files: list[Path], markdown: Path, csv:
     """
     scores = read_declared_scores(spec, score_files)
     table = check_claims(spec.claims, scores)
-    write_whole(markdown, lambda file: file.write_text(format_claims(table)))
+    write_whole(markdown, lambda file: file.write_text(format_claims(table), encoding="utf-8"))
     write_whole(csv, lambda file: table.round(6).to_csv(file, index=False))
     write_sidecar(sidecar, describe_origin("claims", check_claims, spec, scores), score_files, [markdown, csv])

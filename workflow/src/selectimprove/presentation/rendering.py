@@ -52,7 +52,7 @@ def render_table(
     module = importlib.import_module(f"selectimprove.presentation.tables.{spec.module}")
     scores = read_described_scores(spec, score_files, metrics_files)
     table = module.compute(scores)
-    write_whole(markdown, lambda file: file.write_text(module.format_markdown(table)))
+    write_whole(markdown, lambda file: file.write_text(module.format_markdown(table), encoding="utf-8"))
     write_whole(csv, lambda file: table.round(6).to_csv(file, index=False))
     origin = describe_origin("table", module.compute, spec, scores)
     write_sidecar(sidecar, origin, [*score_files, *metrics_files], [markdown, csv])
@@ -87,6 +87,6 @@ def format_metadata(origin: dict[str, Any]) -> dict[str, str]:
     kept["checkpoints"] = [checkpoint["digest"] for checkpoint in origin["checkpoints"]]
     return {
         "Title": origin["figure"],
-        "Subject": f"drawn by {origin['function']} at commit {origin['commit']}",
+        "Subject": f"drawn by {origin['function']} of {origin['commit']}",
         "Keywords": json.dumps(kept),
     }
