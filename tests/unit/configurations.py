@@ -12,6 +12,7 @@ PRESETS = ROOT / "workflow/presets"
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 DELETE = object()
+UNDRAWN = {"figures": {}, "tables": {}, "claims": []}  # for changes that no figure of the default is made for
 ALL_RL = [run for run in CONFIG["rl"] if run != "defaults"]
 
 

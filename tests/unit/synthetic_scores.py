@@ -47,6 +47,7 @@ def make_rows(
         "parts": 1,
         "strategy": "forward",
         "forced_strategy": None,
+        "answered": True,
         "first_wrong_step": None,
         "correct_parts": 0,
         "failure": None,
@@ -139,7 +140,7 @@ def describe_run(run: str, training: str) -> dict:
     trained = training != "sft"
     settings = {
         "model": model,
-        "trained_steps": " then ".join(stages) if trained else "2-5",
+        "stage": f"RL {' then '.join(stages)}" if trained else "SFT",
         "taught_parts": "1-1",
         "forward_share": {"F": 1.0, "B": 0.0}.get(model, 0.5),
         "evaluation_share": 0.5,

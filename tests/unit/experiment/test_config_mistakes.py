@@ -373,8 +373,8 @@ ENTRIES = {
     "sft": {"dataset": "sft_F"},
     "rl": {"start": "F", "dataset": "rl_2_5"},
     "suites": {"dataset": "rl_2_5"},
-    "figures": {"module": "figure2", "runs": ["F"], "suites": ["steps_2_5"]},
-    "tables": {"module": "table1", "runs": ["F"], "suites": ["steps_2_5"]},
+    "figures": {"module": "figure2", "runs": ["F_rl_2_5"], "suites": ["steps_2_5"]},
+    "tables": {"module": "accuracy", "runs": ["F"], "suites": ["steps_2_5"]},
 }
 
 

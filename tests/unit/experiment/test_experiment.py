@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from configurations import CONFIG, load
+from configurations import CONFIG, UNDRAWN, load
 
 from selectimprove.measurement.scores import RUN_COLUMNS
 from selectimprove.tasks.specs import FieldSpec
@@ -27,7 +27,7 @@ from selectimprove.tasks.specs import FieldSpec
         {"datasets.sft_B.sizes": {"train": 10}},
         {"sft.FB.learning_rate": 0.1},
         {"rl.FB_rl_6_9.beta": 0.1},
-        {"rl.F_rl_6_9.start": "F_rl_2_5"},
+        {"rl.F_rl_6_9.start": "F_rl_2_5", "tables": {}},
         {"suites.steps_6_9.temperature": 1.0},
         {"figures.figure2.runs": ["FB_rl_6_9"]},
     ],
@@ -46,7 +46,7 @@ def test_figure_digest_follows_what_is_upstream(changes, experiment) -> None:
         {"fields.gf13": {"order": 13, "pretrain": {"updates": 2001}}},
         {"disk_gb": 2},
         {"resources.rl.gpu": 1},
-        {"tables.table1.runs": ["FB_rl_6_9"]},
+        {"tables.decomposition_table.runs": ["FB_rl_6_9"]},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -56,7 +56,7 @@ def test_figure_digest_ignores_what_is_not_upstream(changes, experiment) -> None
 
 
 def test_lineage_and_training_names() -> None:
-    experiment = load({"rl.FB_rl_6_9.start": "FB_rl_2_5"})
+    experiment = load({"rl.FB_rl_6_9.start": "FB_rl_2_5"} | UNDRAWN)
     assert experiment.find_lineage("FB") == ["FB"]
     assert experiment.find_lineage("FB_rl_6_9") == ["FB", "FB_rl_2_5", "FB_rl_6_9"]
     trainings = {}
@@ -77,7 +77,7 @@ def test_runs_are_evaluated_on_what_figures_take(experiment) -> None:
     assert len(evaluations) == len(set(evaluations))
     assert ("FB_rl_6_9", "steps_2_5") in evaluations
     assert ("FB_rl_2_5", "pass_6_9") not in evaluations
-    only = load({"claims": [], "figures": {}, "tables": {"table1": {"runs": ["F_rl_2_5"], "suites": ["steps_6_9"]}}})
+    only = load(UNDRAWN | {"tables": {"accuracy": {"runs": ["F_rl_2_5"], "suites": ["steps_6_9"]}}})
     assert only.list_evaluations() == [("F", "steps_6_9"), ("F_rl_2_5", "steps_6_9")]
 
 
@@ -115,6 +115,7 @@ def test_a_field_overrides_how_its_base_is_pretrained(experiment) -> None:
 def test_run_settings_say_what_a_run_was_taught_and_trained_on() -> None:
     experiment = load(
         {
+            **UNDRAWN,
             "rl.FB_rl_6_9.start": "FB_rl_2_5",
             "datasets.rl_6_9.kinds": {"evaluation": 0.75, "inversion": 0.25},
             "sft.F.learning_rate": 0.1,
@@ -122,10 +123,10 @@ def test_run_settings_say_what_a_run_was_taught_and_trained_on() -> None:
     )
     settings = experiment.describe_run("FB_rl_6_9")
     assert list(settings) == [name for name in RUN_COLUMNS if not name.startswith("validation")]
-    assert (settings["model"], settings["trained_steps"], settings["evaluation_share"]) == ("FB", "2-5 then 6-9", 0.75)
+    assert (settings["model"], settings["stage"], settings["evaluation_share"]) == ("FB", "RL 2-5 then 6-9", 0.75)
     assert experiment.describe_run("B_rl_6_9")["model"] == "B"
     assert (experiment.describe_run("F")["model"], experiment.describe_run("F")["sft_learning_rate"]) == ("F", 0.1)
-    assert experiment.describe_run("F")["beta"] is None
+    assert (experiment.describe_run("F")["stage"], experiment.describe_run("F")["beta"]) == ("SFT", None)
 
 
 def test_report_begins_with_the_core(experiment) -> None:

@@ -1,6 +1,6 @@
 """What a job does, in words."""
 
-from configurations import load
+from configurations import UNDRAWN, load
 
 from selectimprove.experiment import messages
 
@@ -17,7 +17,7 @@ def test_jobs_in_words(experiment):
 
 
 def test_parts_and_epochs_in_words():
-    changes = {"claims": [], "datasets.rl_2_5.parts": "2-4", "datasets.sft_F.steps": "2-3", "sft.F.epochs": 2.5}
+    changes = UNDRAWN | {"datasets.rl_2_5.parts": "2-4", "datasets.sft_F.steps": "2-3", "sft.F.epochs": 2.5}
     changes |= {"rl.defaults.max_completion_tokens": 200, "suites.defaults.max_completion_tokens": 200}
     experiment = load(changes)
     assert messages.describe_dataset(experiment, "rl_2_5") == "7,552 problems of 2-4 parts of 2-5 steps"

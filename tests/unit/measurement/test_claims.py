@@ -154,6 +154,32 @@ def test_claims_are_written_with_a_sidecar(tmp_path):
     assert not outputs[1].exists()
 
 
+@pytest.mark.parametrize(("answered", "verdict"), [(0.0, "inconclusive"), (0.895, "inconclusive"), (0.9, "reproduced")])
+def test_claim_that_a_share_is_low_is_only_won_by_a_model_that_answers(answered, verdict):
+    """Fails on e4aa0fc: a model that answered nothing was below any threshold."""
+    scores = make_accuracies({"F_rl_6_9": 0.0})
+    scores["answered"] = scores.groupby("kind").cumcount() < round(answered * PROBLEMS)
+    low = make_claim(terms={"F_rl_6_9": 1}, comparison="below", threshold=0.2)
+    row = judge(low, scores)
+    assert (row["verdict"], row["answered"]) == (verdict, pytest.approx(answered))
+    assert f"| {verdict} | 0.0 [0.0, 0.0] | below 20 | {100 * answered:.1f} |" in format_claims(row.to_frame().T)
+
+
+def test_missing_answers_decide_no_other_claim():
+    scores = make_accuracies({"F_rl_6_9": 0.5}).assign(answered=False)
+    for comparison, threshold, verdict in (("below", 0.2, "not reproduced"), ("above", 0.2, "reproduced")):
+        claim = make_claim(terms={"F_rl_6_9": 1}, comparison=comparison, threshold=threshold)
+        assert judge(claim, scores)["verdict"] == verdict
+
+
+def test_answers_are_counted_over_the_completions_of_the_claim():
+    scores = make_accuracies({"B": 0.0, "F": 0.0, "FB": 0.0})
+    scores["answered"] = scores["run"].map({"B": False, "F": True, "FB": True}) & (scores["kind"] == "evaluation")
+    for kind, terms, share in (("evaluation", {"F": 1, "FB": -1}, 1.0), ("evaluation", {"F": 1, "B": -1}, 0.5)):
+        assert judge(make_claim(kind=kind, terms=terms), scores)["answered"] == share
+    assert judge(make_claim(kind="all", terms={"F": 1}), scores)["answered"] == 0.5
+
+
 def test_table_gives_percent():
     row = judge(make_claim(), make_accuracies({"FB_rl_6_9": 0.9, "F_rl_6_9": 0.5})).to_frame().T
     assert "above 25" in format_claims(row)

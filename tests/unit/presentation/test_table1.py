@@ -81,7 +81,7 @@ def test_two_runs_in_a_cell_are_an_error(scores):
 
 
 def test_two_suites_are_an_error(scores):
-    with pytest.raises(ValueError, match="steps_2_5, steps_6_9"):
+    with pytest.raises(ValueError, match="more than one suite, which are not pooled: steps_6_9, steps_2_5"):
         table1.compute(pd.concat([scores, scores.assign(suite="steps_2_5")]))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from selectimprove.experiment.drawings import check_drawings
 from selectimprove.experiment.experiment import (
     CHECKOUT,
     DEFAULT_EXPERIMENT,
@@ -415,4 +416,6 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
             raise ConfigError(f"tables.{name}: a figure has this name already")
     for section in ("figures", "tables"):
         check_figures(section, experiment)
-    return dataclasses.replace(experiment, claims=load_claims(config["claims"], claims_file, schema, experiment))
+    experiment = dataclasses.replace(experiment, claims=load_claims(config["claims"], claims_file, schema, experiment))
+    check_drawings(experiment)
+    return experiment

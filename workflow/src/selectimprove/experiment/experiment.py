@@ -204,7 +204,7 @@ class Experiment:
         forward_share = None if taught.strategies == "suited" else taught.strategies["forward"]
         return {
             "model": {0: "B", 1: "F", None: "suited"}.get(forward_share, "FB"),
-            "trained_steps": " then ".join(format_range(dataset.steps) for dataset in trained_on),
+            "stage": f"RL {' then '.join(format_range(dataset.steps) for dataset in trained_on)}" if rl else "SFT",
             "taught_parts": format_range(taught.parts),
             "forward_share": forward_share,
             "evaluation_share": trained_on[-1].kinds["evaluation"],

@@ -5,13 +5,14 @@ Accuracies and their bounds are fractions.
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from selectimprove.seeds import hash_seed
 
+MODELS = ("B", "F", "FB")  # the order of the paper's tables
 RESAMPLES = 1000  # of a bootstrap
 Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
@@ -42,6 +43,25 @@ def check_groups(scores: pd.DataFrame, groups: Mapping[str, Sequence]) -> None:
         raise ValueError(f"there are no scores for {first}{more}")
 
 
+def sort_models(models: Iterable[str]) -> list[str]:
+    """Return the models in the order of the paper's tables, then those that it lacks."""
+    return sorted(set(models), key=lambda model: (MODELS.index(model) if model in MODELS else len(MODELS), model))
+
+
+def check_pooling(scores: pd.DataFrame, by: list[str]) -> None:
+    """Raise ValueError if a group would be pooled over more than seeds, problems and their completions."""
+    alike = ["run", "checkpoint_step", "suite", "forced_strategy"]
+    found = scores[list(dict.fromkeys([*by, *alike]))].drop_duplicates()
+    pooled = found[found.duplicated(by, keep=False)]
+    if pooled.empty:
+        return
+    group = pooled[(pooled[by] == pooled[by].iloc[0]).all(axis=1)]
+    column = next(column for column in alike if group[column].nunique(dropna=False) > 1)
+    where = ", ".join(f"{name} {group[name].iloc[0]}" for name in by)
+    values = ", ".join(map(str, group[column].unique()))
+    raise ValueError(f"the scores of {where} are of more than one {column}, which are not pooled: {values}")
+
+
 def summarize_accuracy(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Return the accuracy of each group, sorted by group: the columns `by`, accuracy, low, high, problems, seeds.
 
@@ -49,13 +69,14 @@ def summarize_accuracy(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     low, high: the 95 % Wilson interval with n = problems; conservative where problems have several completions.
     problems: pairs of seed and problem; seeds: distinct seeds.
 
-    Raises ValueError on an empty table, or on rows that belong to no group.
+    Raises ValueError on an empty table, on rows that belong to no group, and as check_pooling does.
     """
     if scores.empty:
         raise ValueError("there are no scores to summarize")
     for column in by:
         if scores[column].isna().any():
             raise ValueError(f"{scores[column].isna().sum()} scores have no {column}, so belong to no group")
+    check_pooling(scores, by)
     problems = scores.groupby([*by, "seed", "problem_id"], as_index=False)["correct"].mean()
     summary = problems.groupby(by, as_index=False).agg(
         accuracy=("correct", "mean"), problems=("correct", "size"), seeds=("seed", "nunique")
@@ -74,16 +95,27 @@ def summarize_share(scores: pd.DataFrame, by: list[str], which: pd.Series) -> pd
     return summary.rename(columns={"accuracy": "share"})[[*by, "share", "low", "high"]]
 
 
-def summarize_settings(scores: pd.DataFrame, settings: list[str], what: str = "runs") -> pd.DataFrame:
-    """Return the accuracy of each model and setting at the last checkpoint, as summarize_accuracy does.
+def summarize_settings(scores: pd.DataFrame, axes: Sequence[Sequence[str]], what: str = "runs") -> pd.DataFrame:
+    """Return the accuracy at the last checkpoint for each combination of settings, as summarize_accuracy does.
 
-    settings: columns of RUN_COLUMNS. Raises ValueError if two runs of one model share them; it calls them `what`.
+    axes: groups of columns of RUN_COLUMNS, the first of them the model.
+
+    Raises ValueError if two runs share a combination, calling them `what`, or if one of the values of each group lacks
+    scores.
     """
     last = select_last(scores)
-    by = ["model", *settings]
+    by = [column for axis in axes for column in axis]
     if last.groupby(by)["run"].nunique().max() > 1:
-        raise ValueError(f"two {what} of one model have the same {', '.join(settings)}")
-    return summarize_accuracy(last, by)
+        raise ValueError(f"two {what} of one model have the same {', '.join(by[1:])}")
+    cells = summarize_accuracy(last, by)
+    present = set(cells[by].itertuples(index=False, name=None))
+    values = (cells[list(axis)].drop_duplicates().itertuples(index=False, name=None) for axis in axes)
+    for combination in itertools.product(*values):
+        cell = tuple(itertools.chain(*combination))
+        if cell not in present:
+            wanted = ", ".join(f"{column} {value}" for column, value in zip(by, cell, strict=True))
+            raise ValueError(f"there are no scores for {wanted}")
+    return cells
 
 
 def select_curves(scores: pd.DataFrame) -> pd.DataFrame:
@@ -106,6 +138,22 @@ def select_curves(scores: pd.DataFrame) -> pd.DataFrame:
             parts.append(_select_start(scores, sft_run, rows).assign(curve=curve))
         parts.append(rows.assign(curve=curve))
     return pd.concat(parts, ignore_index=True)
+
+
+def select_ends(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the last checkpoint of each RL run, and those of the SFT run at its root.
+
+    Columns beside those of the scores: `curve`, as in select_curves, and `stage`, "SFT" or "RL".
+
+    Raises ValueError as select_curves does.
+    """
+    rows = select_curves(scores)
+    ends = select_last(rows[rows["checkpoint_step"] > 0]).assign(stage="RL")
+    starts = [
+        _select_start(scores, sft_run, rows).assign(curve=curve, stage="SFT")
+        for (curve, sft_run), rows in ends.groupby(["curve", "sft_run"], sort=False)
+    ]
+    return pd.concat([*starts, ends], ignore_index=True)
 
 
 def select_last(scores: pd.DataFrame) -> pd.DataFrame:
@@ -147,8 +195,10 @@ def summarize_pass_at_k(scores: pd.DataFrame, by: list[str], ks: Sequence[int]) 
 
     low, high: 95 % percentile bootstrap interval over problems, the same draws for every group and k.
 
-    Raises ValueError if a problem has fewer completions than the largest k, or problems differ in their number.
+    Raises ValueError if a problem has fewer completions than the largest k, if problems differ in their number, and as
+    check_pooling does.
     """
+    check_pooling(scores, by)
     counts = scores.groupby([*by, "seed", "problem_id"])["correct"].agg(["size", "sum"])
     completions = counts["size"].unique()
     if len(completions) > 1:
@@ -186,10 +236,11 @@ def summarize_coverage(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     model only (lost), by RL only (gained) and by both. A problem is solved if more of its completions are right than
     99 % of guessers would have, each right one time in field_order.
 
-    Raises ValueError if the scores of an SFT start are missing.
+    Raises ValueError if the scores of an SFT start are missing, and as check_pooling does.
     """
     keys = [*by, "seed", "problem_id"]
     last = select_last(scores)
+    check_pooling(last, ["run", *by])
     counts = last.groupby(["run", *keys]).agg(
         right=("correct", "sum"), completions=("correct", "size"), order=("field_order", "first")
     )

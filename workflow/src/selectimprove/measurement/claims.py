@@ -3,6 +3,9 @@
 A claim's statistic is a sum over runs, each with its weight, of a mean over completions at the run's last checkpoint.
 Its 95 % interval is a percentile bootstrap over seeds, and over problems within them; with one seed, over problems
 alone. Few seeds make it too narrow: three tell little about a fourth.
+
+A model that answers nothing is below any threshold. So a claim that a statistic is below one is only won if at least
+90 % of the completions that it counts have their answer line.
 """
 
 from collections.abc import Iterable
@@ -14,12 +17,14 @@ import pandas as pd
 from selectimprove.experiment.specs import ClaimSpec, ClaimsSpec
 from selectimprove.files import write_whole
 from selectimprove.measurement.analysis import RESAMPLES, draw_resamples, select_last
+from selectimprove.measurement.markdown import format_rows
 from selectimprove.measurement.scores import read_declared_scores
 from selectimprove.provenance.sidecars import describe_origin, write_sidecar
 from selectimprove.seeds import hash_seed
 from selectimprove.tasks.strategies import SUITED
 
-COLUMNS = ["claim", "verdict", "statistic", "low", "high", "comparison", "threshold", "figure", "sentence"]
+COLUMNS = ["claim", "verdict", "statistic", "low", "high", "comparison", "threshold", "answered", "figure", "sentence"]
+LEAST_ANSWERED = 0.9  # of the completions of a claim that its statistic is below a threshold
 
 MEASURES = {
     "accuracy": lambda rows: rows["correct"],
@@ -71,6 +76,11 @@ def bootstrap_mean(values: pd.Series, *key: str) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def measure_answered(claim: ClaimSpec, scores: pd.DataFrame) -> float:
+    """Return the share of the completions that the claim counts that have their answer line."""
+    return float(pd.concat([select_rows(claim, scores, run)["answered"] for run in claim.terms]).mean())
+
+
 def judge_interval(low: float, high: float, comparison: str, threshold: float) -> str:
     """Return "reproduced" or "not reproduced" where the whole interval is on one side of the threshold.
 
@@ -82,7 +92,7 @@ def judge_interval(low: float, high: float, comparison: str, threshold: float) -
 
 
 def check_claims(claims: Iterable[ClaimSpec], scores: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a claim with the columns COLUMNS; statistic, bounds and threshold are fractions.
+    """Return one row a claim with the columns COLUMNS; statistic, bounds, threshold and share answered are fractions.
 
     Raises ValueError if the scores of any run of a claim are missing.
     """
@@ -91,21 +101,24 @@ def check_claims(claims: Iterable[ClaimSpec], scores: pd.DataFrame) -> pd.DataFr
         values = measure_problems(claim, scores)
         low, high = bootstrap_mean(values, claim.name)
         verdict = judge_interval(low, high, claim.comparison, claim.threshold)
+        answered = measure_answered(claim, scores)
+        if verdict == "reproduced" and claim.comparison == "below" and answered < LEAST_ANSWERED:
+            verdict = "inconclusive"
         statistic = values.groupby("seed").mean().mean()
-        rows.append(
-            (claim.name, verdict, statistic, low, high, claim.comparison, claim.threshold, claim.figure, claim.sentence)
-        )
+        expected = (claim.comparison, claim.threshold)
+        rows.append((claim.name, verdict, statistic, low, high, *expected, answered, claim.figure, claim.sentence))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def format_claims(table: pd.DataFrame) -> str:
     """Return the verdicts as a Markdown table, statistics in percent or points."""
-    rows = [["claim", "verdict", "statistic [95 %]", "threshold", "figure"], ["---", "---", "---:", "---:", "---"]]
+    titles = ["claim", "verdict", "statistic [95 %]", "threshold", "answered (%)", "figure"]
+    rows = [titles, ["---", "---", "---:", "---:", "---:", "---"]]
     for row in table.itertuples():
         statistic = f"{100 * row.statistic:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]"
         threshold = f"{row.comparison} {100 * row.threshold:g}"
-        rows.append([row.sentence, row.verdict, statistic, threshold, row.figure])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+        rows.append([row.sentence, row.verdict, statistic, threshold, f"{100 * row.answered:.1f}", row.figure])
+    return format_rows(rows)
 
 
 def write_claims(spec: ClaimsSpec, score_files: list[Path], markdown: Path, csv: Path, sidecar: Path) -> None:

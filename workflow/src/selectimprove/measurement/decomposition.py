@@ -17,7 +17,7 @@ none after, and the reverse.
 import numpy as np
 import pandas as pd
 
-from selectimprove.measurement.analysis import RESAMPLES, draw_resamples
+from selectimprove.measurement.analysis import RESAMPLES, check_pooling, draw_resamples
 from selectimprove.seeds import hash_seed
 
 STRATEGY_ORDER = ("forward", "backward", "none")
@@ -118,12 +118,15 @@ def decompose_gains(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     checkpoint_step, those of `by`, problems, and for each of gain, selection and improvement (fractions) its value,
     and with the endings _low and _high its 95 % percentile bootstrap interval over problems (not over seeds).
 
-    Raises ValueError if there is no RL run, or if free or forced scores of a checkpoint or of its SFT start are
-    missing.
+    Raises ValueError if there is no RL run, if free or forced scores of a checkpoint or of its SFT start are missing,
+    or if free ones, or those forced to one strategy, are of several suites.
     """
     trained = scores[scores["checkpoint_step"] > 0]
     if trained.empty:
         raise ValueError("there are no scores of an RL run, so no gain to decompose")
+    is_free = scores["forced_strategy"].isna()
+    check_pooling(scores[is_free], ["run", "checkpoint_step", *by])
+    check_pooling(scores[~is_free], ["run", "checkpoint_step", "forced_strategy", *by])
     problems = measure_problems(scores)
     roots = trained.groupby("run")["sft_run"].first()
     parts = {}

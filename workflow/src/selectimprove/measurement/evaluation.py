@@ -96,6 +96,7 @@ def evaluate_checkpoint(
                     "strategy": reading.strategy,
                     "forced_strategy": strategy,
                     "correct": reading.correct,
+                    "answered": reading.answer is not None,
                     "first_wrong_step": reading.first_wrong_step,
                     "correct_parts": reading.correct_parts,
                     "failure": reading.failure,

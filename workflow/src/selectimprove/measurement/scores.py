@@ -33,6 +33,7 @@ COLUMNS = {
     "strategy": "'forward', 'backward' or 'none', as read from the completion; 'mixed' where parts differ",
     "forced_strategy": "the strategy that its opening was fixed to; missing: none",
     "correct": "whether the verifier accepts the completion",
+    "answered": "whether the completion has its answer line (a composition: one for each part), right or wrong",
     "first_wrong_step": "0: the opening, k: the k-th written step; missing: all are right",
     "correct_parts": "how many parts from the first on have the right answer",
     "failure": "why that step is wrong, one of strategies.FAILURES",
@@ -42,7 +43,7 @@ COLUMNS = {
 
 RUN_COLUMNS = {
     "model": "'F', 'B' or 'FB': the strategies that SFT taught; 'suited': for each kind the one that suits it",
-    "trained_steps": "steps of the problems in RL, such as '6-9' or '2-5 then 6-9'; of those in SFT for an SFT run",
+    "stage": "'SFT', or 'RL' and the steps of its problems, such as 'RL 6-9' or 'RL 2-5 then 6-9'",
     "taught_parts": "parts of the problems in SFT, '1-1' for single ones",
     "forward_share": "share of forward completions in SFT",
     "evaluation_share": "share of evaluation problems it was last trained on",

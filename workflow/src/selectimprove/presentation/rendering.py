@@ -7,10 +7,10 @@ inside the PDF (Title, Subject, Keywords) and the PNG (text of the same names); 
 
 import importlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import pandas as pd
 
 from selectimprove.experiment.specs import FigureSpec
@@ -26,19 +26,26 @@ def render_figure(
 ) -> None:
     """Draw a figure and write it as PDF and as PNG (200 dpi), with its sidecar; same scores and code, same bytes.
 
+    What the caller's matplotlibrc and MPLBACKEND say does not count.
+
     metrics_files: the step metrics of the SFT runs, as in read_described_scores.
 
     Raises FileNotFoundError or ValueError if a score file, or the scores of a run, suite or seed, are missing.
     """
+    os.environ.pop("MPLBACKEND", None)  # matplotlib cannot be imported under the name of a backend that it lacks
+    import matplotlib
+
     draw = importlib.import_module(f"selectimprove.presentation.figures.{spec.module}").draw
     scores = read_described_scores(spec, score_files, metrics_files)
-    figure = draw(scores)
     origin = describe_origin("figure", draw, spec, scores)
     metadata = format_metadata(origin)
-    # Type 42 keeps text selectable; the date is left out since it would make each file new.
-    with matplotlib.rc_context({"pdf.fonttype": 42}):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        # Type 42 keeps text selectable; the date is left out since it would make each file new.
+        matplotlib.rcParams["pdf.fonttype"] = 42
+        figure = draw(scores)
         write_whole(pdf, lambda file: figure.savefig(file, format="pdf", metadata={**metadata, "CreationDate": None}))
-    write_whole(png, lambda file: figure.savefig(file, format="png", dpi=200, metadata=metadata))
+        write_whole(png, lambda file: figure.savefig(file, format="png", dpi=200, metadata=metadata))
     write_sidecar(sidecar, origin, [*score_files, *metrics_files], [pdf, png])
 
 

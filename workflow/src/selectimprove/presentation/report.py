@@ -18,7 +18,8 @@ from selectimprove.experiment.experiment import KEY_SETTINGS
 from selectimprove.experiment.specs import ReportSpec
 from selectimprove.files import write_json, write_whole
 from selectimprove.measurement.analysis import select_last
-from selectimprove.measurement.claims import COLUMNS
+from selectimprove.measurement.claims import COLUMNS, LEAST_ANSWERED
+from selectimprove.measurement.markdown import split_rows
 from selectimprove.measurement.scores import read_scores
 from selectimprove.presentation.marking import mark_completion
 from selectimprove.provenance.records import RECORD, digest_file, digest_inputs, find_commit, make_record
@@ -76,6 +77,7 @@ def render_report(
         commit=find_commit(),
         verdicts=VERDICTS,
         claims=read_claims(claims, names) if claims else [],
+        least_answered=LEAST_ANSWERED,
         claims_origin={"name": "the verdicts", **read_origin(claims)} if claims else {},
         figures=[drawn | embed_png(drawn["file"]) for drawn in (describe_drawn(e, figures) for e in spec.figures)],
         tables=[drawn | read_table(drawn["file"]) for drawn in (describe_drawn(e, tables) for e in spec.tables)],
@@ -153,8 +155,7 @@ def read_table(file: Path) -> dict[str, Any]:
 
     Raises ValueError on a row that is shorter or longer than the header.
     """
-    lines = Path(file).read_text(encoding="utf-8").splitlines()
-    header, rule, *rows = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in lines]
+    header, rule, *rows = split_rows(Path(file).read_text(encoding="utf-8"))
     if any(len(row) != len(header) for row in rows):
         raise ValueError(f"{file}: a row of this table does not have the cells of its header")
     return {

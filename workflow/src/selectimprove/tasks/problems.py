@@ -205,6 +205,14 @@ def check_capacity(spec: DatasetSpec, order: int) -> None:
                 )
 
 
+def plan_strata(spec: DatasetSpec, split: str, seed: int) -> list[tuple[str, int]]:
+    """Return the stratum of each problem of one split in its order, which is a shuffled one."""
+    strata = count_strata(spec, spec.sizes[split]).items()
+    plan = list(itertools.chain.from_iterable([stratum] * count for stratum, count in strata))
+    random_stream(spec.name, split, seed, "order").shuffle(plan)
+    return plan
+
+
 def sample_problems(
     spec: DatasetSpec, field_spec: FieldSpec, split: str, seed: int, label_pool: int | None
 ) -> Iterator[AnyProblem]:
@@ -219,11 +227,8 @@ def sample_problems(
     order = field_spec.order
     per_problem = field_spec.symbol_map == "per_problem"
     fixed_field = Field.shuffled(order, seed)
-    strata = count_strata(spec, spec.sizes[split]).items()
-    plan = list(itertools.chain.from_iterable([stratum] * count for stratum, count in strata))
-    random_stream(spec.name, split, seed, "order").shuffle(plan)
     drawn: set[tuple] = set()
-    for index, (kind, number) in enumerate(plan):
+    for index, (kind, number) in enumerate(plan_strata(spec, split, seed)):
         stream = random_stream(spec.name, split, seed, index)
         while True:
             kinds, lengths = [kind], [number]

@@ -1,12 +1,18 @@
-"""What the figures share: a look for each curve that survives grey print and colour blindness, and drawn accuracies."""
+"""What the figures share: a look for each curve that survives grey print and colour blindness, and drawn accuracies.
 
-from collections.abc import Iterable, Mapping
+Names are of up to 100 characters: they are wrapped, and what holds them grows.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 
 from selectimprove.measurement.analysis import summarize_accuracy
@@ -35,6 +41,14 @@ OTHER_LOOKS = (
     ("#56B4E9", "v", "--"),
     ("#009E73", "P", "-."),
     ("#CC79A7", "X", ":"),
+    ("#D55E00", ">", "--"),
+    ("#56B4E9", "<", "-."),
+    ("#009E73", "h", ":"),
+    ("#CC79A7", "*", "-"),
+    ("#D55E00", "p", "-."),
+    ("#56B4E9", "d", ":"),
+    ("#009E73", "H", "-"),
+    ("#CC79A7", "x", "--"),
 )
 KIND_LOOKS = {
     "evaluation": Look("#E69F00", "s", "--", "evaluation"),
@@ -44,11 +58,20 @@ PART_COLORS = {"selection": "#E69F00", "improvement": "#0072B2"}  # of a gain
 
 
 def choose_looks(curves: Iterable[str]) -> dict[str, Look]:
-    """Return the look of each curve, in drawing order: F, B and FB first, the others by name."""
+    """Return the look of each curve, in drawing order: F, B and FB first, the others by name.
+
+    Raises ValueError if there are more others than looks.
+    """
     names = set(curves)
-    others = sorted(names - set(LOOKS))
     looks = {name: look for name, look in LOOKS.items() if name in names}
-    return looks | {name: Look(*OTHER_LOOKS[i % len(OTHER_LOOKS)], name) for i, name in enumerate(others)}
+    return looks | choose_other_looks(sorted(names - set(LOOKS)))
+
+
+def choose_other_looks(names: Sequence[str]) -> dict[str, Look]:
+    """Return a look for each name, in their order. Raises ValueError if there are more names than looks."""
+    if len(names) > len(OTHER_LOOKS):
+        raise ValueError(f"found {len(names)} curves, but there are looks for {len(OTHER_LOOKS)}")
+    return {name: Look(*look, name) for name, look in zip(names, OTHER_LOOKS, strict=False)}
 
 
 def choose_shades(count: int) -> list[str]:
@@ -109,8 +132,7 @@ def draw_kinds(rows: pd.DataFrame, column: str, looks: Mapping[str, Look], legen
         axes.set_title(kind, fontsize=10)
         axes.set_xlabel(STEP_LABEL)
     panels[0].set_ylabel(ACCURACY_LABEL)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=legend_columns, frameon=False, fontsize=8)
+    add_legend(figure, *panels[0].get_legend_handles_labels(), columns=legend_columns)
     return figure
 
 
@@ -127,6 +149,51 @@ def draw_seeds(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
             alpha=0.7,
             label=f"_{look.label}, seed {seed}",  # the underscore keeps it out of the legend
         )
+
+
+def wrap_name(name: str, inches: float, fontsize: float) -> str:
+    """Return a name in lines that are no wider than that, broken behind underscores and spaces if need be."""
+
+    def fits(text: str) -> bool:
+        return TextPath((0, 0), text.strip() or "_", size=fontsize).get_extents().width <= 72 * inches
+
+    lines, line = [], ""
+    for word in re.findall(r"[^_ ]*(?:[_ ]+|$)", name):
+        if line and not fits(line + word):
+            lines.append(line)
+            line = ""
+        while not fits(word):
+            end = next(end for end in range(len(word) - 1, 0, -1) if fits(word[:end]))
+            lines.append(word[:end])
+            word = word[end:]
+        line += word
+    return "\n".join(text.strip() for text in (*lines, line) if text)
+
+
+def wrap_names(names: Iterable[str], inches: float, fontsize: float) -> tuple[dict[str, str], int]:
+    """Return the wrapped form of each name, and the lines of the longest one."""
+    wrapped = {name: wrap_name(name, inches, fontsize) for name in names}
+    return wrapped, max(text.count("\n") + 1 for text in wrapped.values())
+
+
+def grow(figure: Figure, lines: int, fontsize: float) -> None:
+    """Make a figure taller by that many lines of text."""
+    figure.set_figheight(figure.get_figheight() + lines * 1.3 * fontsize / 72)
+
+
+def add_legend(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str], columns: int, fontsize: float = 8
+) -> None:
+    """Add a legend above the panels, in fewer columns if they are too wide, and make room for more than two lines."""
+    names, lines = wrap_names(labels, figure.get_figwidth() - 0.9, fontsize)
+    wrapped = [names[label] for label in labels]
+    for count in range(columns, 0, -1):
+        style = {"loc": "outside upper center", "ncols": count, "frameon": False, "fontsize": fontsize}
+        legend = figure.legend(handles, wrapped, **style)
+        if count == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
+    grow(figure, max(0, lines * -(-len(labels) // count) - 2), fontsize)
 
 
 def finish_axes(axes: Axes) -> None:

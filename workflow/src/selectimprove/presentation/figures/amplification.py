@@ -13,6 +13,8 @@ from selectimprove.measurement.analysis import select_curves, select_last, summa
 from selectimprove.presentation.figures._style import KIND_LOOKS, STEP_LABEL, choose_shades, draw_intervals, finish_axes
 from selectimprove.tasks.specs import KINDS
 
+NEEDS = {"runs": "RL", "by_kind": True, "axes": [["evaluation_share"]], "most": {"run": 12}}
+
 
 def mix_shares(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the forward share of each run's own mixture of kinds: evaluation_share, checkpoint_step, share."""
@@ -34,11 +36,11 @@ def draw(scores: pd.DataFrame) -> Figure:
     shares = sorted(rows["evaluation_share"].unique(), reverse=True)
     colors = dict(zip(shares, choose_shades(len(shares)), strict=True))
     for mixture, line in mix_shares(rows).groupby("evaluation_share"):
-        label = f"{100 * mixture:.0f} %"
+        label = f"{100 * mixture:g} %"
         over_training.plot(line["checkpoint_step"], 100 * line["share"], color=colors[mixture], marker=".", label=label)
     over_training.legend(
         title="evaluation problems in RL",
-        ncols=len(shares),
+        ncols=min(len(shares), 30 // (2 + max(len(f"{100 * share:g} %") for share in shares))),
         loc="lower center",
         bbox_to_anchor=(0.5, 1),
         fontsize=7,

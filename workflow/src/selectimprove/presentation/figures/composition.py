@@ -7,7 +7,7 @@ the problems with the most parts: the share of completions whose first k parts a
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.measurement.analysis import select_curves, select_last, summarize_share
+from selectimprove.measurement.analysis import select_curves, select_ends, summarize_share
 from selectimprove.presentation.figures._style import (
     ACCURACY_LABEL,
     STEP_LABEL,
@@ -16,6 +16,8 @@ from selectimprove.presentation.figures._style import (
     finish_axes,
 )
 
+NEEDS = {"runs": "RL", "axes": [["taught_parts"]], "most": {"run": 7, "length": 12}}
+COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # of what SFT taught
 PREFIX_STYLES = {"SFT": ":", "RL": "-"}
 
 
@@ -38,14 +40,11 @@ def draw(scores: pd.DataFrame) -> Figure:
         finish_axes(axes)
     over_training[0].legend(title="parts", fontsize=7, title_fontsize=7, frameon=False)
     over_training[0].set_ylabel(ACCURACY_LABEL)
-    longest = rows[rows["parts"] == lengths[-1]]
-    for parts_taught, color in zip(taught, ("#D55E00", "#0072B2", "#009E73"), strict=False):
-        of_model = longest[longest["taught_parts"] == parts_taught]
-        stages = {
-            "SFT": of_model[of_model["checkpoint_step"] == 0],
-            "RL": select_last(of_model[of_model["checkpoint_step"] > 0]),
-        }
-        for stage, completions in stages.items():
+    ends = select_ends(scores)
+    longest = ends[ends["parts"] == lengths[-1]]
+    for parts_taught, color in zip(taught, COLORS[: len(taught)], strict=True):
+        for stage in PREFIX_STYLES:
+            completions = longest[(longest["taught_parts"] == parts_taught) & (longest["stage"] == stage)]
             reached = [
                 summarize_share(completions, ["parts"], completions["correct_parts"] >= k)["share"].item()
                 for k in range(1, lengths[-1] + 1)

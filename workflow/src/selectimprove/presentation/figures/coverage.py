@@ -8,8 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.measurement.analysis import check_groups, summarize_coverage
+from selectimprove.presentation.figures._style import add_legend, wrap_names
 from selectimprove.tasks.specs import KINDS
 
+NEEDS = {"runs": "RL", "completions": 3, "by_kind": True, "most": {"run": 48}}  # of two, more than luck can be none
 COLORS = {"both": "#DDDDDD", "gained": "#009E73", "lost": "#D55E00", "neither": "#000000"}
 LABELS = {"both": "solved by both", "gained": "by RL only", "lost": "by the SFT model only", "neither": "by neither"}
 
@@ -19,19 +21,20 @@ def draw(scores: pd.DataFrame) -> Figure:
     shares = summarize_coverage(scores, ["kind"])
     runs = list(shares["run"].unique())
     check_groups(shares, {"run": runs, "kind": KINDS})
-    figure = Figure(figsize=(7.6, 1.2 + 0.35 * len(runs)), layout="constrained")
+    names, lines = wrap_names(runs, 2.8, 10)
+    figure = Figure(figsize=(7.6, 1.2 + max(0.35, 0.2 * lines) * len(runs)), layout="constrained")
     panels = figure.subplots(1, len(KINDS), sharey=True)
     for axes, kind in zip(panels, KINDS, strict=True):
         bars = shares[shares["kind"] == kind].set_index("run").loc[runs]
         left = 0 * bars["both"]
         for outcome, color in COLORS.items():
-            axes.barh(runs, 100 * bars[outcome], left=100 * left, color=color, label=LABELS[outcome])
+            axes.barh(range(len(runs)), 100 * bars[outcome], left=100 * left, color=color, label=LABELS[outcome])
             left = left + bars[outcome]
+        axes.set_yticks(range(len(runs)), names.values())
         axes.set_title(kind, fontsize=10)
         axes.set_xlabel(f"problems (%), {int(scores['sample'].max()) + 1} completions each")
         axes.set_xlim(0, 100)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].invert_yaxis()
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(COLORS), frameon=False, fontsize=8)
+    add_legend(figure, *panels[0].get_legend_handles_labels(), columns=len(COLORS))
     return figure

@@ -1,7 +1,8 @@
 """Decomposition: the gain of RL over the SFT model, split into selection and improvement, over RL steps.
 
 A column for each run, a row for each kind. Areas are stacked, losses below zero; the line is the gain that both add up
-to, its bars the 95 % bootstrap interval over problems. The definitions are in decomposition.py.
+to, its bars the 95 % bootstrap interval over problems. A run that continues another has no step 0. The definitions are
+in decomposition.py.
 """
 
 import numpy as np
@@ -11,16 +12,27 @@ from matplotlib.figure import Figure
 
 from selectimprove.measurement.analysis import check_groups
 from selectimprove.measurement.decomposition import decompose_gains
-from selectimprove.presentation.figures._style import PART_COLORS, STEP_LABEL, draw_grid, draw_intervals
+from selectimprove.presentation.figures._style import (
+    PART_COLORS,
+    STEP_LABEL,
+    add_legend,
+    draw_grid,
+    draw_intervals,
+    grow,
+    wrap_names,
+)
 from selectimprove.tasks.specs import KINDS
 
+NEEDS = {"runs": "RL", "forced": True, "by_kind": True, "most": {"run": 24}}
+COLUMN = 1.9  # inches
 
-def draw_areas(axes: Axes, line: pd.DataFrame) -> None:
-    """Draw the parts of one run and kind as stacked areas from step 0 on, those below zero downward."""
-    steps = np.concatenate([[0], line["checkpoint_step"]])
+
+def draw_areas(axes: Axes, line: pd.DataFrame, origin: list[int]) -> None:
+    """Draw the parts of one run and kind as stacked areas, those below zero downward; origin: [0] to start at 0."""
+    steps = np.concatenate([origin, line["checkpoint_step"]])
     above, below = np.zeros(len(steps)), np.zeros(len(steps))
     for part, color in PART_COLORS.items():
-        values = np.concatenate([[0], 100 * line[part]])
+        values = np.concatenate([origin, 100 * line[part]])
         for base, share in ((above, values.clip(min=0)), (below, values.clip(max=0))):
             axes.fill_between(steps, base, base + share, color=color, alpha=0.75, linewidth=0)
             base += share
@@ -31,19 +43,24 @@ def draw_areas(axes: Axes, line: pd.DataFrame) -> None:
 def draw(scores: pd.DataFrame) -> Figure:
     """Return the figure. Raises ValueError if free or forced scores of a run, or of its SFT start, are missing."""
     gains = decompose_gains(scores, ["kind"])
-    runs = list(scores.loc[scores["checkpoint_step"] > 0, "run"].unique())
+    trained = scores[scores["checkpoint_step"] > 0]
+    runs = list(trained["run"].unique())
+    continued = set(trained.loc[trained["training"].str.contains("+", regex=False), "run"])
     check_groups(gains, {"run": runs, "kind": KINDS})
-    figure = Figure(figsize=(1.2 + 1.9 * len(runs), 4.2), layout="constrained")
+    titles, lines = wrap_names(runs, COLUMN - 0.2, 9)
+    figure = Figure(figsize=(1.2 + COLUMN * len(runs), 4.2), layout="constrained")
+    grow(figure, lines - 1, 9)
     grid = figure.subplots(len(KINDS), len(runs), sharex="col", sharey=True, squeeze=False)
     for kind, panels in zip(KINDS, grid, strict=True):
         for run, axes in zip(runs, panels, strict=True):
-            draw_areas(axes, gains[(gains["run"] == run) & (gains["kind"] == kind)])
+            line = gains[(gains["run"] == run) & (gains["kind"] == kind)]
+            draw_areas(axes, line, [] if run in continued else [0])
             draw_grid(axes)
             axes.axhline(0, color="0.4", linewidth=0.6)
         panels[0].set_ylabel(f"{kind}\ngain (points)")
     for run, top, bottom in zip(runs, grid[0], grid[-1], strict=True):
-        top.set_title(run, fontsize=9)
+        top.set_title(titles[run], fontsize=9)
         bottom.set_xlabel(STEP_LABEL)
     handles = [grid[0, 0].fill_between([], [], color=color, alpha=0.75) for color in PART_COLORS.values()]
-    figure.legend(handles, PART_COLORS, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    add_legend(figure, handles, list(PART_COLORS), columns=2)
     return figure

@@ -10,9 +10,10 @@ from matplotlib.patches import Patch
 
 from selectimprove.measurement.analysis import check_groups, select_last
 from selectimprove.measurement.decomposition import decompose_gains, find_step_ranges
-from selectimprove.presentation.figures._style import PART_COLORS, draw_grid
+from selectimprove.presentation.figures._style import PART_COLORS, add_legend, draw_grid, wrap_names
 from selectimprove.tasks.specs import KINDS
 
+NEEDS = {"runs": "RL", "suites": "lengths", "forced": True, "by_kind": True, "most": {"run": 48, "suite": 8}}
 HEIGHT = 0.36
 
 
@@ -21,7 +22,9 @@ def draw(scores: pd.DataFrame) -> Figure:
     ends = select_last(scores)
     runs = list(ends.loc[ends["checkpoint_step"] > 0, "run"].unique())
     ranges = find_step_ranges(ends)
-    figure = Figure(figsize=(7.6, 1 + 0.62 * len(runs) * len(KINDS) / 2), layout="constrained")
+    names, lines = wrap_names(runs, 2.5, 7)
+    size = (max(7.6, 2.4 + 2.4 * len(ranges)), 1 + max(0.62, 0.27 * lines) * len(runs) * len(KINDS) / 2)
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(KINDS), len(ranges), sharex=True, sharey=True, squeeze=False)
     for column, (shortest, longest) in zip(grid.T, ranges, strict=True):
         rows = ends[ends["steps"].between(shortest, longest)]
@@ -39,12 +42,12 @@ def draw(scores: pd.DataFrame) -> Figure:
                         axes.plot(100 * of_run[part], [place] * len(of_run), "o", color="black", markersize=2)
             draw_grid(axes)
             axes.axvline(0, color="0.4", linewidth=0.6)
-            axes.set_yticks(range(len(runs)), runs, fontsize=7)
+            axes.set_yticks(range(len(runs)), names.values(), fontsize=7)
         column[0].set_title(f"problems of {shortest}-{longest} steps", fontsize=9)
         column[-1].set_xlabel("part of the gain (points)")
     grid[0, 0].invert_yaxis()
     for kind, row in zip(KINDS, grid, strict=True):
         row[0].set_ylabel(kind)
     handles = [Patch(color=color, label=part) for part, color in PART_COLORS.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    add_legend(figure, handles, list(PART_COLORS), columns=2)
     return figure

@@ -8,26 +8,37 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.measurement.analysis import select_last, summarize_accuracy
-from selectimprove.presentation.figures._style import OTHER_LOOKS, Look, draw_intervals, finish_axes
+from selectimprove.presentation.figures._style import (
+    Look,
+    add_legend,
+    choose_looks,
+    choose_other_looks,
+    draw_intervals,
+    finish_axes,
+)
 from selectimprove.tasks.specs import KINDS
+
+NEEDS = {
+    "suites": "lengths",
+    "by_kind": True,
+    "axes": [["model", "stage"]],
+    "most": {"stage": 13},
+}
 
 
 def draw(scores: pd.DataFrame) -> Figure:
     """Return the figure, from the last checkpoint of each run."""
     last = select_last(scores)
-    last = last.assign(label=("RL " + last["trained_steps"]).where(last["training"] != "sft", "SFT"))
-    models = [model for model in ("F", "B", "FB") if (last["model"] == model).any()]
-    labels = ["SFT", *sorted(set(last["label"]) - {"SFT"}, key=lambda label: (len(label), label))]
-    looks = {"SFT": Look("0.5", "o", ":", "SFT")} | {
-        label: Look(*OTHER_LOOKS[i % len(OTHER_LOOKS)], label) for i, label in enumerate(labels[1:])
-    }
+    models = list(choose_looks(last["model"]))
+    stages = sorted(set(last["stage"]) - {"SFT"}, key=lambda stage: (len(stage), stage))
+    looks = {"SFT": Look("0.5", "o", ":", "SFT")} | choose_other_looks(stages)
     figure = Figure(figsize=(7.6, 2.4 * len(models)), layout="constrained")
     grid = figure.subplots(len(models), len(KINDS), sharex=True, sharey=True, squeeze=False)
     for model, panels in zip(models, grid, strict=True):
         for axes, kind in zip(panels, KINDS, strict=True):
             panel = last[(last["model"] == model) & (last["kind"] == kind)]
-            for label, line in summarize_accuracy(panel, ["label", "steps"]).groupby("label"):
-                look = looks[label]
+            for stage, line in summarize_accuracy(panel, ["stage", "steps"]).groupby("stage"):
+                look = looks[stage]
                 draw_intervals(
                     axes,
                     line["steps"],
@@ -48,5 +59,5 @@ def draw(scores: pd.DataFrame) -> Figure:
         grid[0, 0].plot([], [], color=look.color, marker=look.marker, linestyle=look.linestyle, label=look.label)[0]
         for look in looks.values()
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    add_legend(figure, handles, list(looks), columns=3)
     return figure

@@ -7,21 +7,28 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.measurement.analysis import select_last, summarize_accuracy
-from selectimprove.presentation.figures._style import ACCURACY_LABEL, draw_intervals, finish_axes
+from selectimprove.presentation.figures._style import (
+    ACCURACY_LABEL,
+    OTHER_LOOKS,
+    draw_intervals,
+    finish_axes,
+    wrap_name,
+)
 
-STAGES = {"SFT": ("0.5", "o", ":"), "RL": ("black", "o", "-")}
+NEEDS = {"by_kind": True, "axes": [["stage", "forward_share"]], "most": {"stage": 7}}
+LOOKS = (("0.5", "o", ":"), ("black", "o", "-"), *OTHER_LOOKS)
 
 
 def draw(scores: pd.DataFrame) -> Figure:
-    """Return the figure, from the last checkpoint of each run. Raises ValueError if there are no scores of a stage."""
+    """Return the figure, from the last checkpoint of each run. Raises ValueError if there are no scores of a kind."""
     last = select_last(scores)
+    stages = ["SFT", *sorted(set(last["stage"]) - {"SFT"}, key=lambda stage: (len(stage), stage))]
     figure = Figure(figsize=(9.0, 3.2), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for axes, kind in zip(panels, ("all", "evaluation", "inversion"), strict=True):
         panel = last if kind == "all" else last[last["kind"] == kind]
-        for stage, (color, marker, linestyle) in STAGES.items():
-            rows = panel[(panel["training"] == "sft") == (stage == "SFT")]
-            line = summarize_accuracy(rows, ["forward_share"])
+        for stage, (color, marker, linestyle) in zip(stages, LOOKS[: len(stages)], strict=True):
+            line = summarize_accuracy(panel[panel["stage"] == stage], ["forward_share"])
             draw_intervals(
                 axes,
                 100 * line["forward_share"],
@@ -31,7 +38,7 @@ def draw(scores: pd.DataFrame) -> Figure:
                 marker=marker,
                 linestyle=linestyle,
                 markersize=4,
-                label=stage if stage == "SFT" else f"RL {rows['trained_steps'].iloc[0]}",
+                label=wrap_name(stage, 1.8, 8),
             )
         finish_axes(axes)
         axes.set_title(kind, fontsize=9)

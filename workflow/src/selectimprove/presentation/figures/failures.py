@@ -9,10 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.measurement.analysis import check_groups, select_curves
-from selectimprove.presentation.figures._style import STEP_LABEL
+from selectimprove.presentation.figures._style import STEP_LABEL, add_legend, grow, wrap_names
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import FAILURES
 
+NEEDS = {"runs": "RL", "by_kind": True, "most": {"run": 24}}
+COLUMN = 2.0  # inches
 COLORS = {
     "right throughout": "#DDDDDD",
     "right answer only": "#999999",
@@ -42,7 +44,9 @@ def draw(scores: pd.DataFrame) -> Figure:
     unknown = set(rows["failure"].dropna()) - set(FAILURES)
     if unknown:
         raise ValueError(f"the scores have failures that are not known: {', '.join(sorted(unknown))}")
-    figure = Figure(figsize=(1.2 + 2.0 * len(curves), 4.2), layout="constrained")
+    titles, lines = wrap_names(curves, COLUMN - 0.2, 9)
+    figure = Figure(figsize=(1.2 + COLUMN * len(curves), 4.2), layout="constrained")
+    grow(figure, lines - 1, 9)
     grid = figure.subplots(len(KINDS), len(curves), sharex="col", sharey=True, squeeze=False)
     for kind, panels in zip(KINDS, grid, strict=True):
         for curve, axes in zip(curves, panels, strict=True):
@@ -52,9 +56,8 @@ def draw(scores: pd.DataFrame) -> Figure:
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel(f"{kind}\ncompletions (%)")
     for curve, top, bottom in zip(curves, grid[0], grid[-1], strict=True):
-        top.set_title(curve, fontsize=9)
+        top.set_title(titles[curve], fontsize=9)
         bottom.set_xlabel(STEP_LABEL)
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    names = [label.replace("_", " ") for label in labels]
-    figure.legend(handles, names, loc="outside upper center", ncols=4, frameon=False, fontsize=7)
+    add_legend(figure, handles, [label.replace("_", " ") for label in labels], columns=4, fontsize=7)
     return figure

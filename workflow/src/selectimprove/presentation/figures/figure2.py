@@ -1,4 +1,4 @@
-"""Figure 2: accuracy on held-out problems during RL, evaluation and inversion together; a line for each SFT start.
+"""Figure 2: accuracy on held-out problems during RL, all kinds together; a line for each SFT start.
 
 Step 0 is the SFT model. The band is the 95 % Wilson interval over problems; thin lines are single seeds.
 """
@@ -10,11 +10,14 @@ from selectimprove.measurement.analysis import select_curves
 from selectimprove.presentation.figures._style import (
     ACCURACY_LABEL,
     STEP_LABEL,
+    add_legend,
     choose_looks,
     draw_accuracy,
     draw_seeds,
     finish_axes,
 )
+
+NEEDS = {"runs": "RL", "most": {"run": 12}}
 
 
 def draw(scores: pd.DataFrame) -> Figure:
@@ -29,5 +32,5 @@ def draw(scores: pd.DataFrame) -> Figure:
     finish_axes(axes)
     axes.set_xlabel(STEP_LABEL)
     axes.set_ylabel(ACCURACY_LABEL)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    add_legend(figure, *axes.get_legend_handles_labels(), columns=3)
     return figure

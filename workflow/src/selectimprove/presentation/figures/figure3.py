@@ -10,6 +10,8 @@ from selectimprove.measurement.analysis import check_groups, select_curves
 from selectimprove.presentation.figures._style import choose_looks, draw_kinds
 from selectimprove.tasks.specs import KINDS
 
+NEEDS = {"runs": "RL", "by_kind": True, "most": {"run": 12}}
+
 
 def draw(scores: pd.DataFrame) -> Figure:
     """Return the figure. Raises ValueError if the scores of an RL run, its SFT start or a kind are missing."""

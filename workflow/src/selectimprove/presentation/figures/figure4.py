@@ -16,8 +16,13 @@ from selectimprove.presentation.figures._style import (
     choose_looks,
     draw_accuracy,
     finish_axes,
+    grow,
+    wrap_names,
 )
 from selectimprove.tasks.specs import KINDS
+
+NEEDS = {"runs": "RL", "suites": "lengths", "by_kind": True, "by_length": True, "most": {"run": 24, "length": 24}}
+COLUMN = 3.6  # inches
 
 
 def draw(scores: pd.DataFrame) -> Figure:
@@ -27,10 +32,13 @@ def draw(scores: pd.DataFrame) -> Figure:
     lengths = sorted(rows["steps"].unique())
     check_groups(rows, {"curve": list(curves), "kind": KINDS, "steps": lengths})
     looks = choose_length_looks(lengths)
-    figure = Figure(figsize=(1 + 3.6 * len(curves), 5.6), layout="constrained")
+    titles, lines = wrap_names((look.label for look in curves.values()), COLUMN - 0.4, 11)
+    shown = lengths[:: -(-len(lengths) * (len(str(lengths[-1])) + 1) // 16)]  # as many labels as there is room for
+    figure = Figure(figsize=(1 + COLUMN * len(curves), 5.6), layout="constrained")
+    grow(figure, lines - 1, 11)
     cells = figure.subfigures(1, len(curves), squeeze=False)[0]
     for cell, (curve, curve_look) in zip(cells, curves.items(), strict=True):
-        cell.suptitle(curve_look.label, fontsize=11)
+        cell.suptitle(titles[curve_look.label], fontsize=11)
         grid = cell.subplots(len(KINDS), 2, sharex="col", sharey=True, width_ratios=[2, 1])
         for (over_training, at_end), kind in zip(grid, KINDS, strict=True):
             panel = rows[(rows["curve"] == curve) & (rows["kind"] == kind)]
@@ -40,7 +48,7 @@ def draw(scores: pd.DataFrame) -> Figure:
             over_training.set_ylabel(f"{kind}\naccuracy (pass@1, %)" if cell is cells[0] else "")
             finish_axes(over_training)
             finish_axes(at_end)
-            at_end.set_xticks(lengths)
+            at_end.set_xticks(shown)
         grid[-1, 0].set_xlabel(STEP_LABEL)
         grid[-1, 1].set_xlabel("steps of problem")
     handles, labels = over_training.get_legend_handles_labels()

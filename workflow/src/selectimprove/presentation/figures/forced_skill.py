@@ -9,9 +9,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.measurement.analysis import check_groups, select_curves, summarize_share
-from selectimprove.presentation.figures._style import KIND_LOOKS, STEP_LABEL, draw_accuracy, draw_curve, finish_axes
+from selectimprove.presentation.figures._style import (
+    KIND_LOOKS,
+    STEP_LABEL,
+    add_legend,
+    draw_accuracy,
+    draw_curve,
+    finish_axes,
+    grow,
+    wrap_names,
+)
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import SUITED
+
+NEEDS = {"runs": "RL", "forced": True, "by_kind": True, "most": {"run": 24}}
+COLUMN = 2.3  # inches
 
 
 def draw(scores: pd.DataFrame) -> Figure:
@@ -22,7 +34,9 @@ def draw(scores: pd.DataFrame) -> Figure:
     forced = forced[forced["forced_strategy"] == forced["kind"].map(SUITED)]
     for part in (free, forced):
         check_groups(part, {"curve": curves, "kind": KINDS})
-    figure = Figure(figsize=(1.6 + 2.3 * len(curves), 4.6), layout="constrained")
+    titles, lines = wrap_names(curves, COLUMN - 0.2, 9)
+    figure = Figure(figsize=(1.6 + COLUMN * len(curves), 4.6), layout="constrained")
+    grow(figure, lines - 1, 9)
     grid = figure.subplots(2, len(curves), sharex="col", sharey=True, squeeze=False)
     for (above, below), curve in zip(grid.T, curves, strict=True):
         for kind, look in KIND_LOOKS.items():
@@ -30,12 +44,11 @@ def draw(scores: pd.DataFrame) -> Figure:
             routing = summarize_share(opened, ["checkpoint_step"], opened["strategy"] == "forward")
             draw_curve(above, routing, "share", look)
             draw_accuracy(below, forced[(forced["curve"] == curve) & (forced["kind"] == kind)], look)
-        above.set_title(curve, fontsize=9)
+        above.set_title(titles[curve], fontsize=9)
         below.set_xlabel(STEP_LABEL)
         for axes in (above, below):
             finish_axes(axes)
     grid[0, 0].set_ylabel("routing:\nforward openings (%)")
     grid[1, 0].set_ylabel("skill when made to open\nwith the suited strategy (%)")
-    handles, labels = grid[1, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(KINDS), frameon=False, fontsize=8)
+    add_legend(figure, *grid[1, 0].get_legend_handles_labels(), columns=len(KINDS))
     return figure

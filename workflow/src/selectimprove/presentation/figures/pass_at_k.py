@@ -7,10 +7,11 @@ stays below, RL went beyond it. Unbiased estimates; bands are 95 % bootstrap int
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selectimprove.measurement.analysis import check_groups, select_curves, select_last, summarize_pass_at_k
-from selectimprove.presentation.figures._style import choose_looks, draw_grid
+from selectimprove.measurement.analysis import check_groups, select_ends, summarize_pass_at_k
+from selectimprove.presentation.figures._style import add_legend, choose_looks, draw_grid
 from selectimprove.tasks.specs import KINDS
 
+NEEDS = {"runs": "RL", "by_kind": True, "by_length": True, "most": {"run": 12}}
 STYLES = {"SFT": ":", "RL": "-"}
 
 
@@ -30,9 +31,8 @@ def halve_steps(scores: pd.DataFrame) -> pd.Series:
 
 def draw(scores: pd.DataFrame) -> Figure:
     """Return the figure. Raises ValueError if the scores of a run, of its SFT start or of a kind are missing."""
-    rows = select_curves(scores)
-    rows = rows.assign(stage=(rows["checkpoint_step"] > 0).map({False: "SFT", True: "RL"}), half=halve_steps(rows))
-    rows = pd.concat([rows[rows["stage"] == "SFT"], select_last(rows[rows["stage"] == "RL"])])
+    rows = select_ends(scores)
+    rows["half"] = halve_steps(rows)
     looks = choose_looks(rows["curve"])
     halves = sorted(rows["half"].unique(), key=lambda half: int(half.partition("-")[0]))
     check_groups(rows, {"curve": list(looks), "stage": list(STYLES), "kind": KINDS, "half": halves})
@@ -61,6 +61,5 @@ def draw(scores: pd.DataFrame) -> Figure:
         panels[0].set_ylabel("pass@k (%)")
     for axes in grid[-1]:
         axes.set_xlabel("k")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    add_legend(figure, *grid[0, 0].get_legend_handles_labels(), columns=3)
     return figure

@@ -10,6 +10,7 @@ from selectimprove.measurement.analysis import check_groups, select_curves
 from selectimprove.presentation.figures._style import Look, draw_kinds
 from selectimprove.tasks.specs import KINDS
 
+NEEDS = {"runs": "RL", "by_kind": True, "axes": [["symbol_map"]], "cells": "MAP_LOOKS"}
 MAP_LOOKS = {
     "fixed": Look("#000000", "o", "-", "map fixed and hidden"),
     "per_problem": Look("#D55E00", "D", "--", "map stated in each prompt"),

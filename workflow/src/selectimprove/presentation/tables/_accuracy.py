@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from selectimprove.measurement.analysis import select_last, summarize_accuracy
+from selectimprove.measurement.analysis import MODELS, select_last, summarize_accuracy
+from selectimprove.measurement.markdown import format_rows
 
-MODELS = ("B", "F", "FB")
 SHOWN_KINDS = ("all", "inversion", "evaluation")
 
 
@@ -14,13 +14,10 @@ def summarize_models(scores: pd.DataFrame) -> pd.DataFrame:
     training: "SFT", or "RL" with the steps of its problems. low, high: 95 % Wilson interval over problems. worst_seed,
     best_seed: accuracy of the seed where it is lowest and highest. RL runs count with their last checkpoint.
 
-    Raises ValueError if a cell has no scores, if two runs share a cell, or if there is more than one suite.
+    Raises ValueError if a cell has no scores, if two runs share a cell, or if a run has scores of several suites.
     """
-    suites = sorted(scores["suite"].unique())
-    if len(suites) > 1:
-        raise ValueError(f"the table is of one suite, but the scores are of {', '.join(suites)}")
     scores = select_last(scores)
-    scores = scores.assign(training=("RL " + scores["trained_steps"]).where(scores["training"] != "sft", "SFT"))
+    scores = scores.assign(training=scores["stage"])
     for (model, training), runs in scores.groupby(["model", "training"])["run"].unique().items():
         if len(runs) > 1:
             raise ValueError(f"the table takes one run for model {model}, {training}, but has {', '.join(runs)}")
@@ -70,4 +67,4 @@ def format_models(table: pd.DataFrame) -> str:
                 text += f"<br>{100 * cell.worst_seed:.1f} to {100 * cell.best_seed:.1f}"
             row += [text, *([format_paper(cell.paper)] if with_paper else [])]
         rows.append(row)
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return format_rows(rows)

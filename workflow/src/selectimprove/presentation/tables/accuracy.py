@@ -2,5 +2,7 @@
 
 from selectimprove.presentation.tables._accuracy import format_models, summarize_models
 
+NEEDS = {"by_kind": True, "axes": [["model", "stage"]]}
+
 compute = summarize_models
 format_markdown = format_models

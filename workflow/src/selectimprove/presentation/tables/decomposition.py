@@ -7,6 +7,9 @@ import pandas as pd
 
 from selectimprove.measurement.analysis import select_last
 from selectimprove.measurement.decomposition import PARTS, decompose_gains, find_step_ranges
+from selectimprove.measurement.markdown import format_rows
+
+NEEDS = {"runs": "RL", "suites": "lengths", "forced": True, "by_kind": True}
 
 
 def compute(scores: pd.DataFrame) -> pd.DataFrame:
@@ -39,4 +42,4 @@ def format_markdown(table: pd.DataFrame) -> str:
             worst, best = row[f"{part}_worst_seed"], row[f"{part}_best_seed"]
             cells.append(text if worst == best else f"{text}<br>{100 * worst:+.1f} to {100 * best:+.1f}")
         rows.append([row["run"], row["kind"], row["steps"], *cells])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return format_rows(rows)

@@ -7,6 +7,9 @@ beside ours of the same rank of learning rate.
 import pandas as pd
 
 from selectimprove.measurement.analysis import summarize_settings
+from selectimprove.measurement.markdown import format_rows
+
+NEEDS = {"runs": "SFT", "axes": [["model", "sft_learning_rate"]]}
 
 # arXiv 2606.13125: validation cross-entropy by rising learning rate.
 PAPER = {"B": (0.0856, 0.0859, 0.0863), "F": (0.0857, 0.0858, 0.0862), "FB": (0.0879, 0.0879, 0.0884)}
@@ -18,8 +21,8 @@ def compute(scores: pd.DataFrame) -> pd.DataFrame:
     Raises ValueError if two SFT runs of one model share their learning rate.
     """
     scores = scores[scores["training"] == "sft"]
-    keys = ["model", "sft_learning_rate"]
-    accuracies = summarize_settings(scores, ["sft_learning_rate"], what="SFT runs")
+    [keys] = NEEDS["axes"]
+    accuracies = summarize_settings(scores, NEEDS["axes"], what="SFT runs")
     losses = scores.drop_duplicates(["run", "seed"]).groupby(keys)[["validation_loss", "validation_sequence_loss"]]
     table = accuracies.merge(losses.mean().reset_index(), on=keys)
     rank = table.groupby("model")["sft_learning_rate"].rank().astype(int)
@@ -40,4 +43,4 @@ def format_markdown(table: pd.DataFrame) -> str:
         losses = [f"{row.validation_loss:.4f}", f"{row.validation_sequence_loss:.4f}"]
         paper = "" if pd.isna(row.paper) else f"{row.paper:.4f}"
         rows.append([row.model, f"{row.sft_learning_rate:g}", *losses, accuracy, paper])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return format_rows(rows)

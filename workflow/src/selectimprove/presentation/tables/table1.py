@@ -9,6 +9,8 @@ import pandas as pd
 
 from selectimprove.presentation.tables._accuracy import SHOWN_KINDS, format_models, summarize_models
 
+NEEDS = {"by_kind": True, "axes": [["model", "stage"]], "cells": "PAPER"}
+
 # Table 1 of arXiv 2606.13125: pass@1 in percent, in the order of SHOWN_KINDS.
 PAPER = {
     ("B", "SFT"): (24.5, 38.9, 11.9),
