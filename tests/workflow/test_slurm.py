@@ -13,19 +13,17 @@ from pathlib import Path
 
 import pytest
 from checkout import ROOT, SMOKE, copy_workflow, list_planned_rules, run_snakemake
-from slurm_cluster import PROGRAMS, find_program, start_cluster
+from needs import require
+from slurm_cluster import start_cluster
 
 PROFILE = ["--workflow-profile", "workflow/profiles/slurm"]
 FASTER = ["--latency-wait", "10", "--slurm-init-seconds-before-status-checks", "1"]
 CPUS = 3
-MISSING = [program for program in PROGRAMS if find_program(program) is None]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    if MISSING:
-        complain = pytest.fail if "CI" in os.environ else pytest.skip
-        complain(f"programs of Slurm are not installed: {', '.join(MISSING)}")
+    require("slurm")
     with start_cluster(tmp_path_factory.mktemp("slurm"), cpus=CPUS) as cluster:
         yield cluster
 

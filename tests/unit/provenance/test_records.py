@@ -13,7 +13,7 @@ from broken_disk import file_size_limit
 
 from selectimprove.files import put_in_place, write_json, write_whole
 from selectimprove.provenance import records
-from selectimprove.provenance.records import check_digest
+from selectimprove.provenance.records import check_digest, digest_checkpoint
 
 
 def test_file_that_does_not_fit_leaves_the_one_before(tmp_path):
@@ -53,6 +53,26 @@ def test_file_without_a_record_has_any_content(tmp_path):
     one = check_digest(tmp_path / "file")
     write_json(tmp_path / "provenance.json", {"files": {"other": "digest"}})
     assert check_digest(tmp_path / "file") == one
+
+
+def test_digest_of_a_checkpoint_is_over_its_files_and_those_in_folders(tmp_path):
+    """As in a folder from a hub; without subfolders, the digest is the one that is in all records so far."""
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text(name)
+    flat = digest_checkpoint(tmp_path)
+    assert flat == "1da06c0f851c0bd07ed89a39226bdd0e23701f7b30f89951d0f896eec82a3d0d"
+    for hidden in (".cache/notes", ".gitattributes", "provenance.json"):
+        (tmp_path / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / hidden).write_text("more")
+    assert digest_checkpoint(tmp_path) == flat
+    digests = {flat}
+    for name in ("onnx/model.onnx", "onnx/more/provenance.json"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("one")
+        digests.add(digest_checkpoint(tmp_path))
+    (tmp_path / name).write_text("other")
+    digests.add(digest_checkpoint(tmp_path))
+    assert len(digests) == 4
 
 
 SOURCE = r"0\.1\.0\+source\.[0-9a-f]{12}"

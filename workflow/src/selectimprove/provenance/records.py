@@ -38,14 +38,15 @@ def digest_file(path: Path) -> str:
 
 
 def digest_checkpoint(folder: Path) -> str:
-    """Return the SHA-256 over the names and bytes of a checkpoint's files.
+    """Return the SHA-256 over the names and bytes of a checkpoint's files, those in its subfolders too.
 
-    Its provenance record and hidden files (Snakemake's time stamp) are left out.
+    Its provenance record and what is hidden (Snakemake's time stamp, a hub's notes on a download) are left out.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(folder).iterdir()):
-        if path.name != RECORD and not path.name.startswith("."):
-            digest.update(f"{path.name} {digest_file(path)}\n".encode())
+    for path in sorted(Path(folder).rglob("*")):
+        name = path.relative_to(folder)
+        if str(name) != RECORD and not path.is_dir() and not any(part.startswith(".") for part in name.parts):
+            digest.update(f"{name} {digest_file(path)}\n".encode())
     return digest.hexdigest()
 
 
