@@ -17,7 +17,7 @@ HOSTILE = {
     **{"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "PMI_SIZE": "2", "MASTER_PORT": "1"},
     **{"OMP_NUM_THREADS": "3", "OMP_THREAD_LIMIT": "1", "MKL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"},
     **{"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "2", "PYTHONHASHSEED": "7"},
-    **{"TZ": "Asia/Tokyo", "LC_ALL": "C"},
+    **{"TZ": "Asia/Tokyo", "LC_ALL": "C", "MPLBACKEND": "none"},
 }
 
 
