@@ -12,6 +12,7 @@ def checkout(tmp_path_factory):
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """Let one process run the tests that share a cluster, or a run, where several processes share the tests."""
     for item in items:
