@@ -21,7 +21,7 @@ smoke: env
 	$(SNAKEMAKE) --configfile workflow/presets/smoke.yaml
 
 test: env
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python -m pytest --numprocesses 2 --dist loadgroup
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python -m pytest
 
 chaos: env
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python tests/chaos.py --rounds 20

@@ -10,13 +10,3 @@ def checkout(tmp_path_factory):
     process = run_snakemake(folder, "--configfile", SMOKE)
     assert process.returncode == 0, process.stdout
     return folder
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
-def pytest_collection_modifyitems(items):
-    """Let one process run the tests that share a cluster, or a run, where several processes share the tests."""
-    for item in items:
-        if "cluster" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("slurm"))
-        elif "checkout" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("smoke"))

@@ -42,7 +42,7 @@ EDITS = {
         f"{LIBRARY}/presentation/figures/_style.py",
         "STEP_LABEL = ",
         "STEP_LABEL = 2 * ",
-        {"figure": 14, **END},
+        {"figure": 15, **END},
     ),
     "the docstring of `figures/figure2.py`, its caption": (
         f"{LIBRARY}/presentation/figures/figure2.py",

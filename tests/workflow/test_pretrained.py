@@ -14,16 +14,16 @@ SMALL = {  # two SFT updates, one RL update, eight completions
     "disk_gb": 3,
     "datasets": {
         "sft_FB": {"sizes": {"train": 2, "validation": 2, "test": 2}, "steps": "2-2"},
-        "rl_6_9": {"sizes": {"train": 2, "validation": 2, "test": 8}, "steps": "2-2"},
+        "rl_6_9": {"sizes": {"train": 2, "validation": 2, "test": 8}},
     },
     "sft": {"defaults": {"epochs": 1, "batch_size": 1}},
     "rl": {
         "defaults": {"prompts_per_step": 2, "completions_per_prompt": 2, "micro_batches": 1},
-        "FB_rl_6_9": {"updates": 1, "checkpoint_every": 1, "max_completion_tokens": 32},
+        "FB_rl_6_9": {"updates": 1, "checkpoint_every": 1, "max_completion_tokens": 80},
     },
     "execution": {"threads": 1},
     "suites": {
-        "steps_6_9": {"problems": 8, "checkpoints": "last", "max_completion_tokens": 32},
+        "steps_6_9": {"problems": 8, "checkpoints": "last", "max_completion_tokens": 80},
         "forced_6_9": {"problems": 8},
         "pass_6_9": {"problems": 8},
     },
