@@ -93,14 +93,19 @@ wildcard_constraints:
 
 
 def call(script, arguments, launcher=""):
-    """Return the shell command of a job. Its spec goes to a file beside its log, which begins with the command.
+    """Return the shell command of a job without a spec. Its log begins with the command.
 
     The log of a job that fails ends with its exit status: by that, failures.py tells what was killed.
     """
-    spec = "{log:q}.spec.json"
-    command = f"{PYTHON} {launcher}{SCRIPTS}/{script} --spec {spec} {arguments}"
     told = "(status=$?; printf '\\nexit status %s\\n' $status >> {log:q}; exit $status)"
-    return f"printf '%s\\n' {{params.spec:q}} > {spec}; (set -x; {command}) > {{log:q}} 2>&1 || {told}"
+    return f"(set -x; {PYTHON} {launcher}{SCRIPTS}/{script} {arguments}) > {{log:q}} 2>&1 || {told}"
+
+
+def call_with_spec(script, arguments, launcher=""):
+    """Return the shell command of a job, as `call` does; its spec goes to a file beside its log."""
+    spec = "{log:q}.spec.json"
+    command = call(script, f"--spec {spec} {arguments}", launcher)
+    return f"printf '%s\\n' {{params.spec:q}} > {spec}; {command}"
 
 
 def digest_drawing(*modules):

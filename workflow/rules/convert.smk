@@ -19,4 +19,4 @@ rule convert:
     message:
         "Model: {experiment.model.source} unpacked"
     shell:
-        call("convert.py", "--checkpoint {output.checkpoint:q}")
+        call_with_spec("convert.py", "--checkpoint {output.checkpoint:q}")

@@ -25,4 +25,4 @@ rule dataset:
     message:
         "Data: {wildcards.dataset}, seed {wildcards.seed}: {params.told}"
     shell:
-        call("dataset.py", "--folder {params.folder:q}")
+        call_with_spec("dataset.py", "--folder {params.folder:q}")

@@ -24,7 +24,9 @@ rule evaluate:
     message:
         "Evaluation: {wildcards.run}, seed {wildcards.seed}: {params.told}"
     shell:
-        call("evaluate.py", "--checkpoints {input.checkpoints:q} --test {input.data[0]:q} --output {output:q}")
+        call_with_spec(
+            "evaluate.py", "--checkpoints {input.checkpoints:q} --test {input.data[0]:q} --output {output:q}"
+        )
 
 
 rule scores:
@@ -47,4 +49,4 @@ rule scores:
     message:
         "Scores: all evaluations in one table"
     shell:
-        f"(set -x; {PYTHON} {SCRIPTS}/scores.py " "--tables {input:q} --output {output:q}) > {log:q} 2>&1"
+        call("scores.py", "--tables {input:q} --output {output:q}")

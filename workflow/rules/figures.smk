@@ -28,7 +28,7 @@ rule figure:
     message:
         "Figure: {wildcards.figure}"
     shell:
-        call(
+        call_with_spec(
             "draw.py figure",
             "--scores {input.scores:q} --metrics {input.metrics:q} --outputs {output.pdf:q} {output.png:q} "
             "--sidecar {output.sidecar:q}",
@@ -60,7 +60,7 @@ rule table:
     message:
         "Table: {wildcards.table}"
     shell:
-        call(
+        call_with_spec(
             "draw.py table",
             "--scores {input.scores:q} --metrics {input.metrics:q} --outputs {output.markdown:q} {output.csv:q} "
             "--sidecar {output.sidecar:q}",
@@ -90,7 +90,7 @@ rule claims:
     message:
         "Claims: those of {config[claims]}"
     shell:
-        call(
+        call_with_spec(
             "claims.py",
             "--scores {input:q} --markdown {output.markdown:q} --csv {output.csv:q} --sidecar {output.sidecar:q}",
         )

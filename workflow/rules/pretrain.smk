@@ -21,7 +21,7 @@ rule pretrain:
     message:
         "Pretraining: {wildcards.field}, seed {wildcards.seed}: {params.told}"
     shell:
-        call(
+        call_with_spec(
             "pretrain.py",
             "--checkpoint {output.checkpoint:q} --metrics {output.metrics:q} --resume {params.resume:q}",
         )

@@ -34,4 +34,4 @@ rule crate:
     message:
         "Crate: {output.metadata}"
     shell:
-        call("crate.py", "--artifacts {input:q} --results {params.results:q}")
+        call_with_spec("crate.py", "--artifacts {input:q} --results {params.results:q}")

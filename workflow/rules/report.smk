@@ -33,7 +33,7 @@ rule report:
     message:
         "Report: {output.page}"
     shell:
-        call(
+        call_with_spec(
             "report.py",
             "--figures {input.figures:q} --tables {input.tables:q} --claims {input.claims:q} --scores {input.scores:q} "
             "--tests {input.tests:q} --template {params.template:q} --output {output.page:q}",

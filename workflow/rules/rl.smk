@@ -25,7 +25,7 @@ rule rl:
     message:
         "RL: {wildcards.rl_run}, seed {wildcards.seed}: {params.told}"
     shell:
-        call(
+        call_with_spec(
             "rl.py",
             "--start {params.start:q} --train {input.data[0]:q} --checkpoints {output.checkpoints:q} "
             "--metrics {output.metrics:q} --resume {params.resume:q}",

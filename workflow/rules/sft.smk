@@ -26,7 +26,7 @@ rule sft:
     message:
         "SFT: {wildcards.sft_run}, seed {wildcards.seed}: {params.told}"
     shell:
-        call(
+        call_with_spec(
             "sft.py",
             "--base {params.base:q} --data {params.data:q} --checkpoints {output.checkpoints:q} "
             "--metrics {output.metrics:q} --resume {params.resume:q}",
