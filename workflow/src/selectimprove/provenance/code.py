@@ -9,8 +9,9 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[2]
-PACKAGE = Path(__file__).parents[1].name
+from selectimprove.experiment.experiment import PACKAGE
+
+SOURCE = PACKAGE.parent
 
 
 def parse_module(module: str, source: Path = SOURCE) -> ast.Module:
@@ -30,8 +31,8 @@ def list_imports(module: str, source: Path = SOURCE) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for node in ast.walk(parse_module(module, source)):
         if isinstance(node, ast.Import):
-            found.update(dict.fromkeys(alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
+            found.update(dict.fromkeys(alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE.name))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
             for alias in node.names:
                 submodule = f"{node.module}.{alias.name}"
                 found[submodule if find_file(submodule, source).is_file() else node.module] = None
