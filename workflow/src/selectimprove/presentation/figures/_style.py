@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -179,6 +180,21 @@ def wrap_names(names: Iterable[str], inches: float, fontsize: float) -> tuple[di
 def grow(figure: Figure, lines: int, fontsize: float) -> None:
     """Make a figure taller by that many lines of text."""
     figure.set_figheight(figure.get_figheight() + lines * 1.3 * fontsize / 72)
+
+
+def make_columns(names: Sequence[str], column: float, margin: float, height: float) -> tuple[Figure, np.ndarray]:
+    """Return a figure of two rows of panels over RL steps, with a titled column for each name, and its panels.
+
+    column: width of one, margin: what is beside them, height: with titles of one line; in inches.
+    """
+    titles, lines = wrap_names(names, column - 0.2, 9)
+    figure = Figure(figsize=(margin + column * len(names), height), layout="constrained")
+    grow(figure, lines - 1, 9)
+    grid = figure.subplots(2, len(names), sharex="col", sharey=True, squeeze=False)
+    for name, top, bottom in zip(names, *grid, strict=True):
+        top.set_title(titles[name], fontsize=9)
+        bottom.set_xlabel(STEP_LABEL)
+    return figure, grid
 
 
 def add_legend(

@@ -14,12 +14,10 @@ from selectimprove.measurement.analysis import check_groups
 from selectimprove.measurement.decomposition import decompose_gains
 from selectimprove.presentation.figures._style import (
     PART_COLORS,
-    STEP_LABEL,
     add_legend,
     draw_grid,
     draw_intervals,
-    grow,
-    wrap_names,
+    make_columns,
 )
 from selectimprove.tasks.specs import KINDS
 
@@ -47,10 +45,7 @@ def draw(scores: pd.DataFrame) -> Figure:
     runs = list(trained["run"].unique())
     continued = set(trained.loc[trained["training"].str.contains("+", regex=False), "run"])
     check_groups(gains, {"run": runs, "kind": KINDS})
-    titles, lines = wrap_names(runs, COLUMN - 0.2, 9)
-    figure = Figure(figsize=(1.2 + COLUMN * len(runs), 4.2), layout="constrained")
-    grow(figure, lines - 1, 9)
-    grid = figure.subplots(len(KINDS), len(runs), sharex="col", sharey=True, squeeze=False)
+    figure, grid = make_columns(runs, COLUMN, margin=1.2, height=4.2)
     for kind, panels in zip(KINDS, grid, strict=True):
         for run, axes in zip(runs, panels, strict=True):
             line = gains[(gains["run"] == run) & (gains["kind"] == kind)]
@@ -58,9 +53,6 @@ def draw(scores: pd.DataFrame) -> Figure:
             draw_grid(axes)
             axes.axhline(0, color="0.4", linewidth=0.6)
         panels[0].set_ylabel(f"{kind}\ngain (points)")
-    for run, top, bottom in zip(runs, grid[0], grid[-1], strict=True):
-        top.set_title(titles[run], fontsize=9)
-        bottom.set_xlabel(STEP_LABEL)
     handles = [grid[0, 0].fill_between([], [], color=color, alpha=0.75) for color in PART_COLORS.values()]
     add_legend(figure, handles, list(PART_COLORS), columns=2)
     return figure

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from selectimprove.measurement.analysis import check_groups, select_curves
-from selectimprove.presentation.figures._style import STEP_LABEL, add_legend, grow, wrap_names
+from selectimprove.presentation.figures._style import add_legend, make_columns
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import FAILURES
 
@@ -44,10 +44,7 @@ def draw(scores: pd.DataFrame) -> Figure:
     unknown = set(rows["failure"].dropna()) - set(FAILURES)
     if unknown:
         raise ValueError(f"the scores have failures that are not known: {', '.join(sorted(unknown))}")
-    titles, lines = wrap_names(curves, COLUMN - 0.2, 9)
-    figure = Figure(figsize=(1.2 + COLUMN * len(curves), 4.2), layout="constrained")
-    grow(figure, lines - 1, 9)
-    grid = figure.subplots(len(KINDS), len(curves), sharex="col", sharey=True, squeeze=False)
+    figure, grid = make_columns(curves, COLUMN, margin=1.2, height=4.2)
     for kind, panels in zip(KINDS, grid, strict=True):
         for curve, axes in zip(curves, panels, strict=True):
             shares = share_failures(rows[(rows["curve"] == curve) & (rows["kind"] == kind)])
@@ -55,9 +52,6 @@ def draw(scores: pd.DataFrame) -> Figure:
             axes.margins(0)
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel(f"{kind}\ncompletions (%)")
-    for curve, top, bottom in zip(curves, grid[0], grid[-1], strict=True):
-        top.set_title(titles[curve], fontsize=9)
-        bottom.set_xlabel(STEP_LABEL)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     add_legend(figure, handles, [label.replace("_", " ") for label in labels], columns=4, fontsize=7)
     return figure

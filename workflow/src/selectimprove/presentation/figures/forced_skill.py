@@ -11,13 +11,11 @@ from matplotlib.figure import Figure
 from selectimprove.measurement.analysis import check_groups, select_curves, summarize_share
 from selectimprove.presentation.figures._style import (
     KIND_LOOKS,
-    STEP_LABEL,
     add_legend,
     draw_accuracy,
     draw_curve,
     finish_axes,
-    grow,
-    wrap_names,
+    make_columns,
 )
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import SUITED
@@ -34,18 +32,13 @@ def draw(scores: pd.DataFrame) -> Figure:
     forced = forced[forced["forced_strategy"] == forced["kind"].map(SUITED)]
     for part in (free, forced):
         check_groups(part, {"curve": curves, "kind": KINDS})
-    titles, lines = wrap_names(curves, COLUMN - 0.2, 9)
-    figure = Figure(figsize=(1.6 + COLUMN * len(curves), 4.6), layout="constrained")
-    grow(figure, lines - 1, 9)
-    grid = figure.subplots(2, len(curves), sharex="col", sharey=True, squeeze=False)
+    figure, grid = make_columns(curves, COLUMN, margin=1.6, height=4.6)
     for (above, below), curve in zip(grid.T, curves, strict=True):
         for kind, look in KIND_LOOKS.items():
             opened = free[(free["curve"] == curve) & (free["kind"] == kind)]
             routing = summarize_share(opened, ["checkpoint_step"], opened["strategy"] == "forward")
             draw_curve(above, routing, "share", look)
             draw_accuracy(below, forced[(forced["curve"] == curve) & (forced["kind"] == kind)], look)
-        above.set_title(titles[curve], fontsize=9)
-        below.set_xlabel(STEP_LABEL)
         for axes in (above, below):
             finish_axes(axes)
     grid[0, 0].set_ylabel("routing:\nforward openings (%)")
