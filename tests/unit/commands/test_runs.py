@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
+from configurations import CONFIG, SCHEMA
 
 from selectimprove.commands.runs import find_checkpoint, find_state, format_runs, list_runs
 from selectimprove.experiment.config import load_experiment
@@ -15,9 +15,6 @@ from selectimprove.experiment.experiment import KEY_SETTINGS
 from selectimprove.files import write_json
 from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file
 
-ROOT = Path(__file__).parents[3]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 RESULTS = Path("results/tiny")
 # FB_further goes on from an RL run: FB, FB_rl_2_5, FB_further.
 FURTHER = {"start": "FB_rl_2_5", "dataset": "rl_6_9", "updates": 40}

@@ -2,19 +2,14 @@
 
 import copy
 import re
-from pathlib import Path
 
 import pytest
-import yaml
+from configurations import CONFIG, SCHEMA
 from hypothesis import given
 from hypothesis import strategies as st
 
 from selectimprove.experiment.config import load_experiment
 from selectimprove.experiment.experiment import KEY_SETTINGS, ConfigError
-
-ROOT = Path(__file__).parents[3]
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 
 WORDS = st.sampled_from(
     [

@@ -2,18 +2,13 @@
 
 import copy
 import re
-from pathlib import Path
 
 import pytest
 import yaml
+from configurations import CONFIG, PRESETS, SCHEMA
 
 from selectimprove.experiment.config import load_experiment, merge_defaults
 from selectimprove.experiment.grids import expand_grids
-
-ROOT = Path(__file__).parents[3]
-PRESETS = ROOT / "workflow/presets"
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 
 TWO_AXES = yaml.safe_load("""
 "{model}_rl_{setting}":

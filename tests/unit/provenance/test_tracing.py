@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
+from configurations import CONFIG, SCHEMA
 from synthetic_scores import add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
 from selectimprove.__main__ import main
@@ -20,8 +20,6 @@ from selectimprove.presentation.rendering import render_figure
 from selectimprove.provenance import chain, tracing
 from selectimprove.provenance.records import RECORD, digest_path
 
-ROOT = Path(__file__).parents[3]
-SCHEMA = "workflow/schemas/config.schema.yaml"
 RUNS = ("F", "B", "FB", "F_rl_6_9", "B_rl_6_9", "FB_rl_6_9")
 SPECS = [{"pretrain": 0}, {"dataset": "data"}, *({"run": run} for run in RUNS), *({"evaluated": run} for run in RUNS)]
 CHECKPOINTS = [f"checkpoints/{run}/{step}" for run in RUNS for step in ((25, 50) if "_" in run else (0,))]
@@ -273,8 +271,7 @@ def test_verify_misses_what_was_never_made(verify, monkeypatch, capsys):
 
 
 def test_verify_looks_at_all_that_the_workflow_makes():
-    schema, config = (yaml.safe_load((ROOT / name).read_text()) for name in (SCHEMA, "config.yaml"))
-    experiment = load_experiment({**config, "seeds": [0, 1]}, schema)
+    experiment = load_experiment({**CONFIG, "seeds": [0, 1]}, SCHEMA)
     paths = [path.as_posix() for path in tracing.list_artifacts(experiment, Path("results/tiny"))]
     assert len(paths) == len(set(paths))
     assert {path.removeprefix("results/tiny/") for path in paths if "/seed" not in path} == {
