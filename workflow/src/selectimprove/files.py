@@ -40,8 +40,11 @@ def write_whole(file: Path, write: Callable[[Path], Any]) -> None:
         write(temporary)
 
 
+def write_string(file: Path, text: str) -> None:
+    """Write text in UTF-8, whole or not at all."""
+    write_whole(file, lambda path: path.write_text(text, encoding="utf-8"))
+
+
 def write_json(file: Path, content: Any) -> None:
     """Write JSON, whole or not at all."""
-    write_whole(
-        file, lambda path: path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    )
+    write_string(file, json.dumps(content, indent=1, sort_keys=True) + "\n")

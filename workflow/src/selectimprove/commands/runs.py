@@ -11,7 +11,7 @@ import pandas as pd
 
 from selectimprove.experiment.experiment import KEY_SETTINGS, Experiment
 from selectimprove.experiment.specs import dump_spec
-from selectimprove.files import write_whole
+from selectimprove.files import write_string
 from selectimprove.provenance.records import RECORD, digest_path
 from selectimprove.terminal import print_text
 
@@ -60,5 +60,5 @@ def format_runs(table: pd.DataFrame) -> str:
 def print_runs(experiment: Experiment, results: Path, log_file: Path) -> None:
     """Print the declared runs, and keep what was printed in `log_file`."""
     text = format_runs(list_runs(experiment, results))
-    write_whole(log_file, lambda file: file.write_text(text + "\n", encoding="utf-8"))
+    write_string(log_file, text + "\n")
     print_text(text)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from selectimprove.experiment.specs import ClaimSpec, ClaimsSpec
-from selectimprove.files import write_whole
+from selectimprove.files import write_string, write_whole
 from selectimprove.measurement.analysis import RESAMPLES, draw_resamples, select_last
 from selectimprove.measurement.markdown import format_rows
 from selectimprove.measurement.scores import read_declared_scores
@@ -128,6 +128,6 @@ def write_claims(spec: ClaimsSpec, score_files: list[Path], markdown: Path, csv:
     """
     scores = read_declared_scores(spec, score_files)
     table = check_claims(spec.claims, scores)
-    write_whole(markdown, lambda file: file.write_text(format_claims(table), encoding="utf-8"))
+    write_string(markdown, format_claims(table))
     write_whole(csv, lambda file: table.round(6).to_csv(file, index=False))
     write_sidecar(sidecar, describe_origin("claims", check_claims, spec, scores), score_files, [markdown, csv])

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from selectimprove.experiment.specs import FigureSpec
-from selectimprove.files import write_whole
+from selectimprove.files import write_string, write_whole
 from selectimprove.measurement.scores import read_declared_scores
 from selectimprove.provenance.sidecars import describe_origin, write_sidecar
 
@@ -59,7 +59,7 @@ def render_table(
     module = importlib.import_module(f"selectimprove.presentation.tables.{spec.module}")
     scores = read_described_scores(spec, score_files, metrics_files)
     table = module.compute(scores)
-    write_whole(markdown, lambda file: file.write_text(module.format_markdown(table), encoding="utf-8"))
+    write_string(markdown, module.format_markdown(table))
     write_whole(csv, lambda file: table.round(6).to_csv(file, index=False))
     origin = describe_origin("table", module.compute, spec, scores)
     write_sidecar(sidecar, origin, [*score_files, *metrics_files], [markdown, csv])

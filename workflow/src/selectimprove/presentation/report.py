@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from selectimprove.experiment.experiment import KEY_SETTINGS
 from selectimprove.experiment.specs import ReportSpec
-from selectimprove.files import write_json, write_whole
+from selectimprove.files import write_json, write_string
 from selectimprove.measurement.analysis import select_last
 from selectimprove.measurement.claims import COLUMNS, LEAST_ANSWERED
 from selectimprove.measurement.markdown import split_rows
@@ -86,7 +86,7 @@ def render_report(
         records=read_records(folders),
         digests={str(file): inputs[str(file)] for file in others},
     )
-    write_whole(output, lambda file: file.write_text(page, encoding="utf-8"))
+    write_string(output, page)
     files = {Path(output).name: digest_file(output)}
     write_json(Path(output).with_suffix(".json"), {**make_record(spec, inputs), "files": files})
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selectimprove.experiment.experiment import Experiment
-from selectimprove.files import write_whole
+from selectimprove.files import write_string
 from selectimprove.provenance.chain import Chain, list_roots
 from selectimprove.provenance.records import RECORD
 from selectimprove.terminal import print_text
@@ -111,7 +111,7 @@ def verify(experiment: Experiment, results: Path, log_file: Path) -> None:
     problems = chain.list_problems()
     lines = [f"{verdict}  {path}" + (f"  ({reason})" if reason else "") for path, (verdict, reason) in problems.items()]
     text = "\n".join([*lines, chain.summarize()])
-    write_whole(log_file, lambda file: file.write_text(text + "\n", encoding="utf-8"))
+    write_string(log_file, text + "\n")
     print_text(text)
     if problems:
         raise ValueError(

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selectimprove.files import write_json, write_whole
+from selectimprove.files import write_json, write_string
 from selectimprove.seeds import random_stream
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import AnyProblem, Composition, Problem, sample_problems
@@ -74,7 +74,7 @@ def write_dataset(spec: DataSpec, folder: Path) -> None:
     folder = Path(folder)
     for split in SPLITS:
         lines = "".join(json.dumps(row) + "\n" for row in make_rows(spec, split))
-        write_whole(folder / f"{split}.jsonl", lambda file, lines=lines: file.write_text(lines, encoding="utf-8"))
+        write_string(folder / f"{split}.jsonl", lines)
     fixed = spec.field.symbol_map == "fixed"
     symbols = write_symbols(Field.shuffled(spec.field.order, spec.seed)) if fixed else None
     write_json(
