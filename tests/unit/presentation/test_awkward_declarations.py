@@ -253,7 +253,7 @@ DRAWN = {
     lengthen_names: ALL,
     train_at_length: ALL - {"table_table1"},
     add_twin: set(),
-    add_near_twin: {"diversity"},
+    add_near_twin: set(),
     add_many_runs: {"table_decomposition"},
     drop_last_run: ALL - {"rl_heatmap", "text_variants", "table_rl_ablation", "table_table1"},
     keep_sft_runs: {"difficulty", "diversity", "table_accuracy", "table_sft_ablation"},

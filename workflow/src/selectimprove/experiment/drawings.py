@@ -94,9 +94,11 @@ def list_cells(experiment: Experiment, suite: str, seed: int) -> frozenset[Cell]
     return frozenset(plan_strata(dataset, "test", seed)[: spec.problems])
 
 
-def format_value(value: Any) -> str:
-    """Return a setting as figures show it: two that differ less than that look the same."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def format_value(column: str, value: Any) -> str:
+    """Return a setting as precisely as figures show it: shares in hundredths of a percent, other numbers in 6 digits."""
+    if isinstance(value, float | int):
+        return f"{value:.4f}".rstrip("0").rstrip(".") if column.endswith("_share") else f"{value:g}"
+    return value
 
 
 @dataclass(frozen=True)
@@ -260,12 +262,21 @@ class DrawingCheck:
     def check_axes(self) -> None:
         """Check that each place has one run, and that there are not more than can be told apart."""
         taken: dict[tuple[tuple[str, ...], ...], str] = {}
+        shown: dict[tuple[str, str], Any] = {}
         for run in self.list_shown_runs():
             settings = self.experiment.describe_run(run)
+            words = {}
             for column in itertools.chain(*self.needs.axes):
-                if settings[column] is None:
+                value = settings[column]
+                if value is None:
                     self.refuse("runs", f"{run} has no {column}, by which {self.module} places its runs")
-            cell = tuple(tuple(format_value(settings[column]) for column in axis) for axis in self.needs.axes)
+                words[column] = format_value(column, value)
+                other = shown.setdefault((column, words[column]), value)
+                if other != value:
+                    self.refuse(
+                        "runs", f"{column} is {other} or {value} in them, which {self.module} cannot tell apart"
+                    )
+            cell = tuple(tuple(words[column] for column in axis) for axis in self.needs.axes)
             if self.needs.axes and cell in taken:
                 self.refuse(
                     "runs",
