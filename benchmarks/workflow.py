@@ -34,10 +34,10 @@ def measure_planning(runs: int) -> tuple[float, int]:
     }
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "runs.yaml"
-        config.write_text(yaml.safe_dump(declared))
+        config.write_text(yaml.safe_dump(declared), encoding="utf-8")
         started = time.perf_counter()
         command = ["snakemake", "--cores", "1", "--dry-run", "--quiet", "rules", "--configfile", str(config)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
         seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(f"the dry run failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -47,7 +47,7 @@ def measure_planning(runs: int) -> tuple[float, int]:
 def find_log() -> Path:
     """Return Snakemake's log of the last call that trained."""
     logs = sorted((ROOT / ".snakemake" / "log").glob("*.snakemake.log"))
-    trained = [log for log in logs if re.search(r"^Job \d+: RL: ", log.read_text(), re.MULTILINE)]
+    trained = [log for log in logs if re.search(r"^Job \d+: RL: ", log.read_text(encoding="utf-8"), re.MULTILINE)]
     if not trained:
         sys.exit(f"{ROOT / '.snakemake/log'}: no log of a call that trained; run `make reproduce` first")
     return trained[-1]
@@ -58,10 +58,10 @@ def measure_overhead(log: Path, jobs: Path) -> dict[str, float]:
 
     jobs: the folder with the logs of the jobs; those older than `log` are another call's and are left out.
     """
-    text = log.read_text()
+    text = log.read_text(encoding="utf-8")
     times = [datetime.strptime(stamp, "%a %b %d %H:%M:%S %Y").timestamp() for stamp in TIMESTAMP.findall(text)]
     cores = int(re.search(r"Provided cores: (\d+)", text)[1])
-    own = [path.read_text() for path in jobs.rglob("*.log") if path.stat().st_mtime >= times[0]]
+    own = [path.read_text(encoding="utf-8") for path in jobs.rglob("*.log") if path.stat().st_mtime >= times[0]]
     loops = [(float(seconds), int(threads)) for log_text in own for seconds, threads in LOOP.findall(log_text)]
     wall = times[-1] - times[0]
     share = 1 - sum(seconds * threads for seconds, threads in loops) / (cores * wall)

@@ -29,7 +29,7 @@ def start_snakemake(folder: Path, *arguments: str, **environment: str) -> subpro
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
 
 

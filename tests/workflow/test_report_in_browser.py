@@ -1,19 +1,14 @@
 """The report as its reader meets it: opened from disk in a browser, by pointer, by keyboard and on a phone."""
 
-import os
-import shutil
-
 import pytest
+from needs import find_browser, require
 from playwright.sync_api import sync_playwright
 from synthetic_report import FIGURES, make_report
 
-CHROMIUM = shutil.which("chromium")
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="chromium is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +18,10 @@ def report(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
+    require("chromium")
     with sync_playwright() as playwright:
         profile = tmp_path_factory.mktemp("profile")
-        context = playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=FLAGS)
+        context = playwright.chromium.launch_persistent_context(profile, executable_path=find_browser(), args=FLAGS)
         yield context
         context.close()
 

@@ -1,5 +1,6 @@
 """The profile for Slurm on a real Slurm of one node: the smoke preset, and what befalls jobs on a cluster."""
 
+import json
 import os
 import re
 import shutil
@@ -11,20 +12,19 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from checkout import ROOT, SMOKE, copy_workflow, list_planned_rules, run_snakemake
-from slurm_cluster import PROGRAMS, find_program, start_cluster
+from needs import require
+from slurm_cluster import start_cluster
 
 PROFILE = ["--workflow-profile", "workflow/profiles/slurm"]
 FASTER = ["--latency-wait", "10", "--slurm-init-seconds-before-status-checks", "1"]
 CPUS = 3
-MISSING = [program for program in PROGRAMS if find_program(program) is None]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    if MISSING:
-        complain = pytest.fail if "CI" in os.environ else pytest.skip
-        complain(f"programs of Slurm are not installed: {', '.join(MISSING)}")
+    require("slurm")
     with start_cluster(tmp_path_factory.mktemp("slurm"), cpus=CPUS) as cluster:
         yield cluster
 
@@ -120,8 +120,13 @@ def test_jobs_that_are_lost_run_again_with_more_memory_and_time(cluster, tmp_pat
 
 
 def test_smoke_preset_goes_on_after_an_interrupt(cluster, tmp_path):
-    """All of it, where RL alone asks for a GPU; data sets share a job, and so does what is drawn from scores."""
+    """Its core; RL alone asks for a GPU, data sets share a job, and so does what is drawn from scores."""
     folder = copy_workflow(tmp_path / "smoke")
+    preset = yaml.safe_load((folder / SMOKE).read_text(encoding="utf-8"))
+    for section in ("figures", "tables"):
+        entries = preset[section].items()
+        preset[section] = {name: values for name, values in entries if "experiment" not in values}
+    (folder / SMOKE).write_text(yaml.safe_dump(preset), encoding="utf-8")
     (folder / "changes.yaml").write_text('{"resources": {"rl": {"gpu": 1}}, "pretrain": {"threads": 1}}')
     arguments = ["--configfile", SMOKE, "changes.yaml"]
     planned = list_planned_rules(folder, *arguments)
@@ -152,3 +157,25 @@ def test_smoke_preset_goes_on_after_an_interrupt(cluster, tmp_path):
     others = counts.keys() - alone
     assert {key[0].split("_")[0] for key in others} == {"data", "results"}
     assert {key[1:3] for key in others} == {("cpu", None)}
+
+
+def test_failed_jobs_are_told_by_their_cause(cluster, tmp_path):
+    """Of a group of data sets the one that fails, and a job that Slurm kills for its memory."""
+    folder = copy_workflow(tmp_path / "smoke")
+    script = folder / "workflow/scripts/dataset.py"
+    fault = "import sys; 'sft_B' in str(sys.argv) and sys.exit('no room for it')"
+    script.write_text(f"{fault}\n{script.read_text(encoding='utf-8')}", encoding="utf-8")
+    changes = {"resources": {"pretrain": {"mem_mb": 150}}, "pretrain": {"threads": 1, "updates": 3000}}
+    (folder / "changes.yaml").write_text(json.dumps(changes), encoding="utf-8")
+    targets = [f"results/smoke/data/{name}/seed0/train.jsonl" for name in ("sft_F", "sft_B", "sft_FB")]
+    targets.append("results/smoke/pretrain/gf11/seed0/checkpoint")
+    with Run(cluster, folder, *targets, "--retries", "0", "--configfile", SMOKE, "changes.yaml") as run:
+        assert run.finish(seconds=300) != 0
+    text = run.log.read_text(encoding="utf-8")
+    told = text[text.rindex("Exiting because a job execution failed") :]
+    assert re.findall(r"^results/\S+: .*", told, re.MULTILINE) == [
+        "results/smoke/logs/dataset/sft_B_seed0.log: no room for it"
+    ]
+    assert re.search(
+        r"^/\S+/slurm_logs/rule_pretrain/\S+: slurmstepd\S*: error: .* memory limit .*its memory", told, re.M
+    )

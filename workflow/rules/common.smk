@@ -57,11 +57,12 @@ if workflow.is_main_process and is_copy(Path(RESULTS)):
     settle_times(Path(RESULTS))
 
 # Jobs find the library without being installed, and use the network for a model on the hub alone. What the caller's
-# environment says of processes, precision and threads is not for them: results would depend on it.
+# environment says of processes, precision, threads and drawing is not for them: results would depend on it.
 FOREIGN = [
     f"${{{{!{prefix}_@}}}}" for prefix in ("ACCELERATE", "FSDP", "PMI", "OMPI", "MV2", "OMP", "KMP", "MKL", "ATEN")
 ]
 FOREIGN += ["WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"]
+FOREIGN += ["MPLBACKEND", "MATPLOTLIBRC"]
 shell.prefix(
     f"unset {' '.join(FOREIGN)}; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 "
     + ("" if experiment.model.is_on_hub else "HF_HUB_OFFLINE=1 ")
@@ -92,10 +93,14 @@ wildcard_constraints:
 
 
 def call(script, arguments, launcher=""):
-    """Return the shell command of a job. Its spec goes to a file beside its log, which begins with the command."""
+    """Return the shell command of a job. Its spec goes to a file beside its log, which begins with the command.
+
+    The log of a job that fails ends with its exit status: by that, failures.py tells what was killed.
+    """
     spec = "{log:q}.spec.json"
     command = f"{PYTHON} {launcher}{SCRIPTS}/{script} --spec {spec} {arguments}"
-    return f"printf '%s\\n' {{params.spec:q}} > {spec}; (set -x; {command}) > {{log:q}} 2>&1"
+    told = "(status=$?; printf '\\nexit status %s\\n' $status >> {log:q}; exit $status)"
+    return f"printf '%s\\n' {{params.spec:q}} > {spec}; (set -x; {command}) > {{log:q}} 2>&1 || {told}"
 
 
 def digest_drawing(*modules):

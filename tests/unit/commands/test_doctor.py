@@ -80,7 +80,17 @@ def test_command_tells_and_unknown_presets_are_named(capsys, monkeypatch):
     monkeypatch.setattr(doctor, "find_hub", lambda: "does not answer (test)")
     assert main(["doctor"]) == 0
     told = capsys.readouterr().out
-    for word in ("processors", "memory", "GPUs", "versions", "hub", "Slurm", "sft: 3 jobs", "evaluate: 42 jobs"):
+    for word in (
+        "code",
+        "processors",
+        "memory",
+        "GPUs",
+        "versions",
+        "hub",
+        "Slurm",
+        "sft: 3 jobs",
+        "evaluate: 42 jobs",
+    ):
         assert word in told
     assert main(["doctor", "--preset", "huge"]) == 2
     assert "--preset huge: not known; allowed are tiny, full" in capsys.readouterr().err

@@ -1,47 +1,126 @@
 """What is said of jobs that failed, from the logs that they left."""
 
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from selectimprove.commands import failures
-from selectimprove.commands.failures import describe_failure, print_failures
+from selectimprove.commands.failures import describe_failure, describe_record, list_failed, print_failures
 
+MEMORY = (
+    "killed; memory is the usual cause: run fewer jobs at once, such as --cores 1, or on a machine with more memory"
+)
 PROGRAMS = {
     "an error": ("raise ValueError('x.jsonl: damaged')", "ValueError: x.jsonl: damaged"),
     "an error of several lines": ("raise RuntimeError('first\\n  second\\nthird')", "RuntimeError: first"),
+    "an error that goes on below": (
+        "raise RuntimeError('Sizes differ:\\n\\n\\ta: 1')",
+        "RuntimeError: Sizes differ: a: 1",
+    ),
     "an error after an error": ("try: 1 / 0\nexcept Exception as e: raise OSError('late') from e", "OSError: late"),
+    "an import that fails in another": (
+        "try:\n try: raise ImportError('x.so: undefined symbol: y')\n"
+        " except ImportError as e: raise ModuleNotFoundError(\"Could not import module 'A'.\") from e\n"
+        "except ImportError as e: raise RuntimeError(f'Failed to import b because of (look up):\\n{e}') from e",
+        "ImportError: x.so: undefined symbol: y",
+    ),
+    "an error as it ends": (
+        "class A:\n def __del__(self): raise KeyError('late')\na = A()\nraise ValueError('first')",
+        "ValueError: first",
+    ),
     "lines before the error": ("print('step 1/9', flush=True); raise KeyError('a')", "KeyError: 'a'"),
+    "a message": ("import sys; sys.exit('x: not found')", "x: not found"),
     "no memory": (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28)); bytes(2**30)",
         "MemoryError (out of memory: run fewer jobs at once, such as --cores 1, or smaller batches)",
     ),
+    "a wrong option": (
+        "import argparse; argparse.ArgumentParser('sft.py').parse_args(['--speck', 'a'])",
+        "sft.py: error: unrecognized arguments: --speck a",
+    ),
+    "wrong syntax": ("print('step 1')\ndef f(\n", "SyntaxError: '(' was never closed"),
     "killed": (
         "import os; print('step 1/9', flush=True); os.kill(os.getpid(), 9)",
-        "killed without an error message, by the system if memory ran out: run fewer jobs at once, such as --cores 1, "
-        "or on a machine with more memory (last logged: step 1/9)",
+        f"{MEMORY} (last logged: step 1/9)",
     ),
-    "killed at once": ("import os; os.kill(os.getpid(), 9)", "killed without an error message, .*nothing"),
+    "killed after an error that it went on from": (
+        "import os, traceback\ntry: 1 / 0\nexcept Exception: traceback.print_exc()\nos.kill(os.getpid(), 9)",
+        f"{MEMORY} (last logged: ZeroDivisionError: division by zero)",
+    ),
+    "killed in a line": (
+        "import os; print('step', end='', flush=True); os.kill(os.getpid(), 9)",
+        f"{MEMORY} (last logged: step)",
+    ),
+    "killed at once": ("import os; os.kill(os.getpid(), 9)", f"{MEMORY} (last logged: nothing)"),
+    "another signal": ("import os; os.kill(os.getpid(), 11)", "ended by signal 11 (last logged: nothing)"),
+}
+DETAILS = "(check log file(s) for error details)"
+LAUNCH = "-m accelerate.commands.launch --multi_gpu --num_machines 1 --num_processes 2 --main_process_port 0"
+LAUNCH += " --mixed_precision no --dynamo_backend no"
+CHILD = """
+import os
+from accelerate import PartialState
+state = PartialState(cpu=True)
+if state.process_index == 1:
+    {fault}
+state.wait_for_everyone()
+"""
+CHILDREN = {
+    "an error": (CHILD.format(fault="raise ValueError('damaged')"), "ValueError: damaged"),
+    "an error before the processes meet": (
+        "import nothing_of_that_name",
+        "ModuleNotFoundError: .*nothing_of_that_name",
+    ),
+    "a wrong option": (
+        "import argparse; argparse.ArgumentParser('sft.py').error('no --spec')",
+        "sft.py: error: no --spec",
+    ),
+    "killed": (
+        CHILD.format(fault="print('step 1', flush=True); os.kill(os.getpid(), 9)"),
+        f"{MEMORY} (last logged: step 1)",
+    ),
 }
 
 
-def run(program, log):
-    with log.open("w") as file:
-        command = [sys.executable, "-c", program]
-        assert subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode != 0
-    return log.read_text()
+def run(command, log):
+    """Run a command as a rule does (see `call` in workflow/rules/common.smk) and return its log."""
+    told = "(status=$?; printf '\\nexit status %s\\n' $status >> log; exit $status)"
+    shell = f"set -euo pipefail; (set -x; {command}) > log 2>&1 || {told}"
+    process = subprocess.run(["bash", "-c", shell], cwd=log.parent, stderr=subprocess.DEVNULL, check=False)
+    assert process.returncode != 0
+    log = (log.parent / "log").rename(log)
+    return log.read_text(encoding="utf-8")
+
+
+def write_command(program):
+    return f"{shlex.quote(sys.executable)} -c {shlex.quote(program)}"
 
 
 @pytest.mark.parametrize(("program", "sentence"), PROGRAMS.values(), ids=PROGRAMS)
-def test_failure_is_described_by_what_the_process_left(tmp_path, program, sentence):
-    described = describe_failure(run(program, tmp_path / "log"))
-    if ".*" in sentence:
-        start, _, end = sentence.partition(".*")
-        assert described.startswith(start)
-        assert end in described
-    else:
-        assert described == sentence
+def test_failure_is_described_by_its_cause(tmp_path, program, sentence):
+    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    log = run(f"{shlex.quote(sys.executable)} program.py", tmp_path / "log.txt")
+    assert log.startswith("+ ")
+    assert describe_failure(log) == sentence
+
+
+def test_program_that_is_not_there_is_named(tmp_path):
+    assert describe_failure(run("no_python -c ''", tmp_path / "log.txt")).endswith("no_python: command not found")
+    told = describe_failure(run(f"{shlex.quote(sys.executable)} nothing.py", tmp_path / "log.txt"))
+    assert "can't open file" in told and "nothing.py" in told
+
+
+@pytest.mark.parametrize(("program", "sentence"), CHILDREN.values(), ids=CHILDREN)
+def test_failure_of_a_process_that_was_launched_is_described_by_its_own_cause(tmp_path, program, sentence):
+    (tmp_path / "child.py").write_text(program, encoding="utf-8")
+    log = run(f"{shlex.quote(sys.executable)} {LAUNCH} child.py", tmp_path / "log.txt")
+    assert "ChildFailedError" in log
+    described = describe_failure(log)
+    start, _, end = sentence.partition(".*")
+    assert described.startswith(start)
+    assert end in described
 
 
 def test_torch_without_memory_is_told_as_such():
@@ -50,20 +129,86 @@ def test_torch_without_memory_is_told_as_such():
     assert "(out of memory: run fewer jobs" in describe_failure(log)
 
 
-def test_log_that_was_cut_in_a_traceback_has_no_error():
-    assert describe_failure("Traceback (most recent call last):\n  File x\n").startswith("killed without")
+def test_log_that_was_cut_is_not_blamed_on_memory():
+    log = "+ python sft.py\nTraceback (most recent call last):\n  File x\n"
+    assert describe_failure(log) == "ended without an error message (last logged: File x)"
+    assert describe_failure("+ python sft.py\n") == "ended without an error message (last logged: nothing)"
+
+
+@pytest.mark.parametrize(
+    ("record", "of_memory"),
+    [
+        (
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=4.0. Some of the step tasks have been OOM Killed.",
+            True,
+        ),
+        ("srun: error: node1: task 0: Out Of Memory", True),
+        ("slurmstepd-node1: error: StepId=4.0 exceeded memory limit (716800 > 614400), being killed", True),
+        ("slurmstepd: error: *** JOB 4 ON node1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", False),
+    ],
+)
+def test_record_of_the_scheduler_is_told(record, of_memory):
+    log = f"Building DAG of jobs...\n{record}\nsrun: error: node1: task 0: Exited with exit code 1\n"
+    described = describe_record(log)
+    assert described.startswith(record)
+    assert ("for its memory" in described) == of_memory
+    assert describe_record(log.replace(record, "Error in rule sft:")) is None
+
+
+def write_error(log, jobid, more=""):
+    """Return what Snakemake logs of a job that failed."""
+    lines = ["[Thu Jan  1 00:00:00 2026]", "Error in rule a:", f"    jobid: {jobid}", f"    log: {log}{more} {DETAILS}"]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def test_every_failed_job_is_told_once(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    run("raise ValueError('found')", tmp_path / "a.log")
-    told = "".join(f"    log: {name}.log (check log file(s) for error details)\n" for name in ("a", "b", "a"))
-    (tmp_path / "snakemake.log").write_text(f"Error in rule a:\n{told}    log: c.log\n")
+    run(write_command("raise ValueError('found')"), tmp_path / "a.log")
+    told = "".join(write_error(f"{name}.log", jobid) for name, jobid in (("a", 1), ("b", 2), ("a", 1)))
+    (tmp_path / "snakemake.log").write_text(f"{told}    log: c.log\n", encoding="utf-8")
     print_failures(tmp_path / "snakemake.log", tmp_path)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "a.log: ValueError: found"
-    assert lines[1].startswith("b.log: killed without an error message")
-    assert len(lines) == 2
+    assert lines == ["a.log: ValueError: found", "b.log: ended without an error message (last logged: nothing)"]
     monkeypatch.setattr(failures, "FULL_BELOW", 1e30)
     print_failures(tmp_path / "snakemake.log", tmp_path)
     assert capsys.readouterr().err.splitlines()[2].startswith(f"{tmp_path}: the disk is full, ")
+
+
+def test_scheduler_is_asked_where_a_job_left_no_word(tmp_path, monkeypatch, capsys):
+    """And the log of a scheduler's own that has nothing to say is not told."""
+    monkeypatch.chdir(tmp_path)
+    run(write_command("raise ValueError('found')"), tmp_path / "a.log")
+    (tmp_path / "b.log").write_text("+ python sft.py\nstep 1\n", encoding="utf-8")
+    record = "slurmstepd: error: *** STEP 4.0 ON node1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***"
+    (tmp_path / "1.log").write_text("Error in rule a:\n", encoding="utf-8")
+    (tmp_path / "2.log").write_text(f"{record}\n", encoding="utf-8")
+    told = "".join(
+        write_error(f"{name}.log", jobid, f", {tmp_path}/{jobid}.log") for name, jobid in (("a", 1), ("b", 2))
+    )
+    (tmp_path / "snakemake.log").write_text(told, encoding="utf-8")
+    print_failures(tmp_path / "snakemake.log", tmp_path)
+    assert capsys.readouterr().err.splitlines() == ["a.log: ValueError: found", f"{tmp_path}/2.log: {record}"]
+
+
+def test_job_that_succeeds_at_a_later_attempt_has_not_failed():
+    finished = "[Thu Jan  1 00:00:00 2026]\nFinished jobid: 2 (Rule: a)\n1 of 2 steps (50%) done\n"
+    log = write_error("a.log", 2) + write_error("b.log", 12) + finished
+    assert list_failed(log) == [["b.log"]]
+
+
+def test_of_a_group_the_job_that_failed_is_told(tmp_path, monkeypatch, capsys):
+    """As Snakemake's log names all of its jobs, of which one was done and one never began."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.log").write_text("+ python dataset.py\n", encoding="utf-8")
+    run(write_command("raise ValueError('found')"), tmp_path / "b.log")
+    names = {1: "a", 2: "b", 3: "c"}
+    listed = "".join(
+        f"        rule dataset:\n            jobid: {jobid}\n            log: {name}.log {DETAILS}\n"
+        for jobid, name in names.items()
+    )
+    own = "".join(write_error(f"{name}.log", jobid).replace("\n", "\n    ") for jobid, name in names.items())
+    group = f"    message: failed\n    log: {tmp_path}/1.log {DETAILS}\n    jobs:\n"
+    text = f"[Thu Jan  1 00:00:00 2026]\n{group}{listed}    {own}\n"
+    (tmp_path / "snakemake.log").write_text(text, encoding="utf-8")
+    print_failures(tmp_path / "snakemake.log", tmp_path)
+    assert capsys.readouterr().err.splitlines() == ["b.log: ValueError: found"]

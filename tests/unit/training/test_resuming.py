@@ -1,5 +1,6 @@
 """Training that is stopped goes on from its last whole checkpoint, and from no other state."""
 
+import errno
 import os
 import pickle
 import signal
@@ -141,6 +142,16 @@ def test_two_jobs_do_not_train_in_one_resume_folder(tmp_path, base, sft_data, mo
     run_sft(tmp_path, base, sft_data)
     with trainers.lock_folder(tmp_path / "resume"):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_training_goes_on_where_the_file_system_has_no_locks(number, tmp_path, base, sft_data, monkeypatch, caplog):
+    def refuse(file, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(trainers.fcntl, "flock", refuse)
+    assert run_sft(tmp_path, base, sft_data).is_dir()
+    assert f"cannot be locked ({os.strerror(number)}): let no other process train here" in caplog.text
 
 
 def test_checkpoint_that_is_being_written_is_never_resumed_from(tmp_path):

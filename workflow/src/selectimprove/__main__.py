@@ -15,7 +15,7 @@ from pathlib import Path
 from selectimprove.commands import show
 from selectimprove.experiment.config import DEFAULT_PRESET
 from selectimprove.provenance import tracing
-from selectimprove.terminal import stop_printing
+from selectimprove.terminal import allow_any_text, stop_printing
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     doctor_parser = commands.add_parser("doctor", help="say what is here and what a preset would need")
     doctor_parser.add_argument("--preset", default=DEFAULT_PRESET, help="default: %(default)s")
     parsed = parser.parse_args(arguments)
+    allow_any_text()
     try:
         if parsed.command == "trace":
             return tracing.trace(parsed.file)

@@ -42,4 +42,6 @@ def write_whole(file: Path, write: Callable[[Path], Any]) -> None:
 
 def write_json(file: Path, content: Any) -> None:
     """Write JSON, whole or not at all."""
-    write_whole(file, lambda path: path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n"))
+    write_whole(
+        file, lambda path: path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    )

@@ -30,6 +30,7 @@ from selectimprove.experiment.config import DEFAULT_PRESET, find_packaged_file, 
 from selectimprove.experiment.environment import find_other_versions, read_pins
 from selectimprove.experiment.experiment import CHECKOUT, Experiment
 from selectimprove.experiment.specs import LoraSpec, ModelSpec, RLSpec
+from selectimprove.provenance.records import find_commit
 from selectimprove.tasks.problems import sample_problems
 from selectimprove.tasks.strategies import write_solution
 from selectimprove.tasks.texts import TEXT_FORMS
@@ -56,13 +57,13 @@ class Job:
 
 def load_preset(name: str) -> Experiment:
     """Return the experiment of a preset. Raises ValueError if there is none of that name or it is not in order."""
-    config = yaml.safe_load((CHECKOUT / "config.yaml").read_text())
+    config = yaml.safe_load((CHECKOUT / "config.yaml").read_text(encoding="utf-8"))
     presets = {file.stem: file for file in sorted((CHECKOUT / "workflow/presets").glob("*.yaml"))}
     if name != DEFAULT_PRESET:
         if name not in presets:
             raise ValueError(f"--preset {name}: not known; allowed are {', '.join([DEFAULT_PRESET, *presets])}")
-        config = merge_defaults(config, yaml.safe_load(presets[name].read_text()))
-    schema = yaml.safe_load((CHECKOUT / "workflow/schemas/config.schema.yaml").read_text())
+        config = merge_defaults(config, yaml.safe_load(presets[name].read_text(encoding="utf-8")))
+    schema = yaml.safe_load((CHECKOUT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
     return load_experiment(config, schema)
 
 
@@ -75,6 +76,7 @@ def describe_machine() -> dict[str, str]:
     sbatch = shutil.which("sbatch")
     plugin = importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
     return {
+        "code": find_commit(),
         "processors": f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}",
         "memory": f"{psutil.virtual_memory().available / 1e9:.1f} of {psutil.virtual_memory().total / 1e9:.1f} GB free",
         "disk": f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here",

@@ -27,7 +27,7 @@ def find_state(experiment: Experiment, results: Path, run: str, seed: int) -> st
     record_file = find_checkpoint(experiment, results, run, seed) / RECORD
     if not record_file.is_file():
         return "missing"
-    record = json.loads(record_file.read_text())
+    record = json.loads(record_file.read_text(encoding="utf-8"))
     if record["spec"] != json.loads(dump_spec(experiment.make_run_spec(run, seed))):
         return "stale"
     for name, digest in record["inputs"].items():

@@ -121,7 +121,7 @@ def read_spec(checkpoint: Path) -> dict[str, Any]:
             f"{checkpoint} is no checkpoint, it has no {RECORD}" + (f"; those in it are {below}" if below else "")
         )
     try:
-        record = json.loads(file.read_text())
+        record = json.loads(file.read_text(encoding="utf-8"))
         spec = record["spec"]
         _ = TEXT_FORMS[spec["model"]["text"]], spec["seed"]
     except (ValueError, KeyError, TypeError) as error:

@@ -115,9 +115,15 @@ def check_model(values: dict[str, Any]) -> ModelSpec:
     """Return the model spec.
 
     A folder must hold weights in safetensors and no pickle, a hub id be pinned, a package hold the file that is named.
+    A "~" at the beginning of a folder is a home folder; the spec has its path.
     """
     source = values["source"]
-    looks_local = Path(source).is_dir() or source.startswith((".", "/", "~"))
+    if source.startswith("~"):
+        try:
+            source = str(Path(source).expanduser())
+        except RuntimeError as error:
+            raise ConfigError(f"model.source: found {source!r}, whose home folder is not known") from error
+    looks_local = Path(source).is_dir() or source.startswith((".", "/"))
     if source == "scratch":
         if values["text"] != "symbolic":
             raise ConfigError(f"model.text: found {values['text']!r}; the model from scratch reads only symbolic")
@@ -145,7 +151,7 @@ def check_model(values: dict[str, Any]) -> ModelSpec:
             f"model.architecture.hidden_size: found {architecture['hidden_size']}, "
             f"must be a multiple of twice the heads ({architecture['heads']})"
         )
-    return build_spec(ModelSpec, values)
+    return build_spec(ModelSpec, {**values, "source": source})
 
 
 def check_datasets(entries: dict[str, dict], fields: dict[str, FieldSpec], text: str) -> dict[str, DatasetSpec]:
@@ -321,7 +327,7 @@ def check_claim_suite(place: str, values: dict[str, Any], experiment: Experiment
 def load_claims(groups: list[str], file: Path, schema: dict[str, Any], experiment: Experiment) -> tuple[ClaimSpec, ...]:
     """Return the claims of these groups. Raises ConfigError on one whose runs, suite or figure are not declared."""
     check_duplicates([file])
-    claims = yaml.safe_load(file.read_text())
+    claims = yaml.safe_load(file.read_text(encoding="utf-8"))
     check_schema(claims, {"$ref": "#/$defs/claims", "$defs": schema["$defs"]})
     specs = []
     for group in groups:

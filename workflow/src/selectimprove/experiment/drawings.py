@@ -95,7 +95,7 @@ def list_cells(experiment: Experiment, suite: str, seed: int) -> frozenset[Cell]
 
 
 def format_value(column: str, value: Any) -> str:
-    """Return a setting as precisely as figures show it: shares in hundredths of a percent, other numbers in 6 digits."""
+    """Return a setting as figures show it: shares in hundredths of a percent, other numbers in six digits."""
     if isinstance(value, float | int):
         return f"{value:.4f}".rstrip("0").rstrip(".") if column.endswith("_share") else f"{value:g}"
     return value

@@ -11,9 +11,10 @@ from selectimprove.experiment.experiment import ConfigError
 
 
 def check_checkout(checkout: Path) -> None:
-    """Raise ConfigError if jobs could not find the library in a checkout of this path: PYTHONPATH has no escapes."""
-    if ":" in str(checkout):
-        raise ConfigError(f"{checkout}: the path of the checkout has a colon, which PYTHONPATH cannot hold; rename it")
+    """Raise ConfigError if the path of the checkout has what PYTHONPATH (:) or Snakemake ({}) takes for its own."""
+    found = next((character for character in ":{}" if character in str(checkout)), None)
+    if found:
+        raise ConfigError(f"{checkout}: the path of the checkout has a {found!r}, must be without any of : {{ }}")
 
 
 def check_space(results: Path, needed_gb: float) -> None:
@@ -28,19 +29,24 @@ def check_space(results: Path, needed_gb: float) -> None:
 
 def read_pins(conda_file: Path) -> dict[str, str]:
     """Return the version of each package that the conda file pins for pip."""
-    entries = yaml.safe_load(conda_file.read_text())["dependencies"]
+    entries = yaml.safe_load(conda_file.read_text(encoding="utf-8"))["dependencies"]
     [pins] = [entry["pip"] for entry in entries if isinstance(entry, dict)]
     return dict(pin.split("==") for pin in pins)
+
+
+def find_version(package: str) -> str:
+    """Return the installed version of a package, "none" if it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 def find_other_versions(pins: dict[str, str]) -> dict[str, str]:
     """Return the installed version, or "none", of each package that is not as pinned."""
     others = {}
     for name, pinned in pins.items():
-        try:
-            found = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found = "none"
+        found = find_version(name)
         if found.partition("+")[0] != pinned:  # the CPU build of torch is 2.13.0+cpu
             others[name] = found
     return others

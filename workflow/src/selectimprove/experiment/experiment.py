@@ -46,7 +46,7 @@ def find_module(section: str, name: str) -> Path:
 
 def read_caption(module: Path) -> str:
     """Return the caption of what a module draws, its docstring: a sentence, then how to read what is drawn."""
-    caption = ast.get_docstring(ast.parse(Path(module).read_text()))
+    caption = ast.get_docstring(ast.parse(Path(module).read_text(encoding="utf-8")))
     if caption is None:
         raise ConfigError(f"{module}: this module has no docstring, which is the caption of what it draws")
     return caption

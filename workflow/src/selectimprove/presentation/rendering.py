@@ -94,6 +94,6 @@ def format_metadata(origin: dict[str, Any]) -> dict[str, str]:
     kept["checkpoints"] = [checkpoint["digest"] for checkpoint in origin["checkpoints"]]
     return {
         "Title": origin["figure"],
-        "Subject": f"drawn by {origin['function']} at commit {origin['commit']}",
+        "Subject": f"drawn by {origin['function']} of {origin['commit']}",
         "Keywords": json.dumps(kept),
     }

@@ -134,7 +134,7 @@ def read_origin(file: Path) -> dict[str, Any]:
 
     Raises ValueError if the sidecar describes another file.
     """
-    origin = json.loads(Path(file).with_suffix(".json").read_text())
+    origin = json.loads(Path(file).with_suffix(".json").read_text(encoding="utf-8"))
     if origin["files"].get(Path(file).name) != digest_file(file):
         raise ValueError(f"{file}: its sidecar describes another file")
     checkpoints: dict[tuple[str, int], list[tuple[int, str]]] = {}
@@ -227,7 +227,7 @@ def read_records(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
     """
     records: dict[str, dict[str, Any]] = {}
     for folder in folders:
-        record = json.loads((Path(folder) / RECORD).read_text())
+        record = json.loads((Path(folder) / RECORD).read_text(encoding="utf-8"))
         records |= read_records(name for name in record["inputs"] if (Path(name) / RECORD).is_file())
         records[str(folder)] = {**record, "name": name_model(record["spec"]), "settings": flatten(record["spec"])}
     return records

@@ -38,7 +38,7 @@ def load_record(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        record = json.loads(file.read_text())
+        record = json.loads(file.read_text(encoding="utf-8"))
         if all(isinstance(record.get(name, {}), dict) for name in ("spec", "files", "inputs", "scores", "versions")):
             return record
     except (ValueError, AttributeError):

@@ -48,7 +48,7 @@ def copy_workflow(folder: Path, config: dict[str, Any]) -> None:
             CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", ".*")
         )
     shutil.copy(CHECKOUT / "Snakefile", folder)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
 def find_end(paths: list[Path]) -> str:
@@ -132,7 +132,7 @@ class Crate(ROCrate):
         files = dict.fromkeys([*made, sidecar] if sidecar.is_file() else made)
         described = {
             "name": f"Making of {name}",
-            "description": f"Code at commit {record['commit']}",
+            "description": f"Code: {record['commit']}",
             "endTime": find_end(made),
         }
         results = [self.find_artifact(path) for path in files]

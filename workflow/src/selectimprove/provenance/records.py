@@ -4,9 +4,10 @@ The record of a checkpoint or a data set is the file RECORD in its folder; that 
 scores.write_scores); a figure's or table's is its sidecar (see rendering.py).
 """
 
+import functools
 import hashlib
-import importlib.metadata
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
+from selectimprove.experiment.environment import find_version
+from selectimprove.experiment.experiment import CHECKOUT, PACKAGE
 from selectimprove.experiment.specs import dump_spec
 from selectimprove.files import write_json
 from selectimprove.tasks.data import DATA_FILES
 from selectimprove.tasks.specs import DataSpec
 
-PACKAGE_ROOT = Path(__file__).parent
+VERSION = "0.1.0"  # as in pyproject.toml, which is not at hand where the package is installed
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "pandas", "matplotlib", "snakemake")
 RECORD = "provenance.json"
 RECORD_KEY = b"selectimprove"
@@ -35,14 +38,15 @@ def digest_file(path: Path) -> str:
 
 
 def digest_checkpoint(folder: Path) -> str:
-    """Return the SHA-256 over the names and bytes of a checkpoint's files.
+    """Return the SHA-256 over the names and bytes of a checkpoint's files, those in its subfolders too.
 
-    Its provenance record and hidden files (Snakemake's time stamp) are left out.
+    Its provenance record and what is hidden (Snakemake's time stamp, a hub's notes on a download) are left out.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(folder).iterdir()):
-        if path.name != RECORD and not path.name.startswith("."):
-            digest.update(f"{path.name} {digest_file(path)}\n".encode())
+    for path in sorted(Path(folder).rglob("*")):
+        name = path.relative_to(folder)
+        if str(name) != RECORD and not path.is_dir() and not any(part.startswith(".") for part in name.parts):
+            digest.update(f"{name} {digest_file(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -54,7 +58,7 @@ def check_digest(path: Path) -> str:
     digest, is_folder = digest_path(path), Path(path).is_dir()
     record = Path(path) / RECORD if is_folder else Path(path).with_name(RECORD)
     if record.is_file():
-        content = json.loads(record.read_text())
+        content = json.loads(record.read_text(encoding="utf-8"))
         recorded = content.get("digest") if is_folder else content.get("files", {}).get(Path(path).name, digest)
         if recorded != digest:
             what = "its files are not those" if is_folder else "it is not the file"
@@ -108,17 +112,42 @@ def read_record(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file}: this score table is damaged; remove it and run again") from error
 
 
+def call_git(*arguments: str) -> str | None:
+    """Return the output of git in this checkout, None if it fails or there is no git.
+
+    The repository is named, not looked for: a folder above the checkout may be another one, the variables of a hook may
+    name one, and git does not enter by itself what another user owns. The checkout is not written to.
+    """
+    git = ["git", "--no-optional-locks", f"--git-dir={CHECKOUT / '.git'}", f"--work-tree={CHECKOUT}"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        process = subprocess.run([*git, *arguments], env=environment, capture_output=True, check=False)
+    except OSError:
+        return None
+    return process.stdout.decode() if process.returncode == 0 else None
+
+
+@functools.cache
 def find_commit() -> str:
-    """Return the commit of this code, with "+changes" if tracked files differ from it; "none" outside a checkout."""
-    git = ["git", "-C", str(PACKAGE_ROOT)]
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    if head.returncode != 0:
-        return "none"
-    status = [*git, "status", "--porcelain", "--untracked-files=no"]
-    changed = subprocess.run(status, capture_output=True, text=True, check=True).stdout
-    return head.stdout.strip() + ("+changes" if changed else "")
+    """Return the commit of this checkout, with "+changes" if tracked files differ from it.
+
+    Where git does not tell it, that is the version and a digest of the code: "0.1.0+source.<12 hexadecimal digits>".
+    The answer of a process is that of its first call.
+    """
+    head = call_git("rev-parse", "HEAD")
+    status = call_git("status", "--porcelain", "--untracked-files=no")
+    if head is None or status is None:
+        return f"{VERSION}+source.{digest_source()[:12]}"
+    return head.strip() + ("+changes" if status else "")
+
+
+def digest_source() -> str:
+    """Return the SHA-256 over the names and bytes of the modules of this package."""
+    files = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+    lines = [f"{name} {digest_file(files[name])}\n" for name in sorted(files)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def find_versions() -> dict[str, str]:
-    """Return the versions of the libraries that results depend on."""
-    return {library: importlib.metadata.version(library) for library in LIBRARIES}
+    """Return the versions of the libraries that results depend on, "none" of one that is not installed."""
+    return {library: find_version(library) for library in LIBRARIES}

@@ -74,7 +74,7 @@ def write_dataset(spec: DataSpec, folder: Path) -> None:
     folder = Path(folder)
     for split in SPLITS:
         lines = "".join(json.dumps(row) + "\n" for row in make_rows(spec, split))
-        write_whole(folder / f"{split}.jsonl", lambda file, lines=lines: file.write_text(lines))
+        write_whole(folder / f"{split}.jsonl", lambda file, lines=lines: file.write_text(lines, encoding="utf-8"))
     fixed = spec.field.symbol_map == "fixed"
     symbols = write_symbols(Field.shuffled(spec.field.order, spec.seed)) if fixed else None
     write_json(
@@ -108,7 +108,7 @@ def read_field(folder: Path) -> tuple[int, Field | None]:
     """
     file = Path(folder) / FIELD_FILE
     try:
-        record = json.loads(file.read_text())
+        record = json.loads(file.read_text(encoding="utf-8"))
         return record["order"], build_field(record["symbols"]) if record["symbols"] else None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file}: this does not describe a field") from error

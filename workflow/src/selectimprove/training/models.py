@@ -69,7 +69,7 @@ def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokeni
     file = Path(source) / "tokenizer.json"
     if Path(source).is_dir() and not file.is_file():
         raise FileNotFoundError(f"{source}: this folder holds no tokenizer.json")
-    if file.is_file() and json.loads(file.read_text())["model"]["type"] == "WordLevel":
+    if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["model"]["type"] == "WordLevel":
         return PreTrainedTokenizerFast.from_pretrained(source)
     return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
 
@@ -100,7 +100,7 @@ def load_model(source: str, revision: str | None = None, dtype: torch.dtype | No
     if adapter.is_file():
         if not (Path(source) / "adapter_model.safetensors").is_file():
             raise FileNotFoundError(f"{source}: this adapter holds no adapter_model.safetensors")
-        settings = json.loads(adapter.read_text())
+        settings = json.loads(adapter.read_text(encoding="utf-8"))
         base, pinned = settings["base_model_name_or_path"], settings.get("revision") or revision
         if not Path(base).is_dir() and pinned is None:
             raise ValueError(f"{adapter}: its base {base!r} is neither a folder nor a hub id with a pinned revision")

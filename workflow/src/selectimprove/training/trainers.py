@@ -32,7 +32,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
 from selectimprove.experiment.specs import digest_specs
 from selectimprove.files import put_in_place, write_json, write_whole
-from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file, make_record
+from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file, find_commit, make_record
 from selectimprove.seeds import hash_seed
 from selectimprove.training.models import load_model, load_tokenizer
 
@@ -54,6 +54,7 @@ def prepare_process(threads: int, processes: int = 1) -> None:
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != processes:
         raise RuntimeError(f"{started} processes were started (WORLD_SIZE), but the spec says {processes}")
+    find_commit()  # now, since the checkout may be at another one when training ends
     torch.set_num_threads(threads)
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
@@ -196,7 +197,7 @@ def seal_checkpoint(folder: Path) -> None:
 def is_whole(checkpoint: Path) -> bool:
     """Return whether a trainer checkpoint has the files, to the byte, that it was sealed with."""
     try:
-        sealed = json.loads((checkpoint / DIGESTS).read_text())
+        sealed = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return sealed == digest_files(checkpoint)
@@ -218,14 +219,17 @@ def find_last_checkpoint(folder: Path) -> Path | None:
 def lock_folder(folder: Path) -> Iterator[None]:
     """Keep other jobs out of a resume folder, such as one that outlived the workflow that started it.
 
-    Raises RuntimeError if there is one. The lock ends with its process, however that ends.
+    Raises RuntimeError if there is one. The lock ends with its process, however that ends. Some network file systems
+    have no locks: there, that is logged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
+    with (folder / "lock").open("wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RuntimeError(f"{folder}: another process is training here; wait for its end, or end it") from error
+        except OSError as error:
+            logger.warning("%s: cannot be locked (%s): let no other process train here", folder, error.strerror)
         yield
 
 
