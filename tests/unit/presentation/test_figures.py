@@ -1,20 +1,24 @@
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from synthetic_scores import RL_RUNS, add_checkpoints, make_scores, make_spec, write_metrics, write_run_scores
 
+from selectimprove.experiment.specs import dump_spec
 from selectimprove.presentation.figures import figure2, figure3, figure4
 from selectimprove.presentation.figures._style import LOOKS, choose_looks
 from selectimprove.presentation.rendering import render_figure
 from selectimprove.provenance.records import digest_file
 from selectimprove.tasks.specs import KINDS
 
+ROOT = Path(__file__).parents[3]
 FIGURES = [figure2, figure3, figure4]
 
 
@@ -146,6 +150,37 @@ def test_rendering_twice_gives_the_same_bytes(figure, scores, tmp_path):
         render_figure(spec, files, metrics, out / f"{name}.pdf", out / f"{name}.png", out / f"{name}.json")
     for suffix in ("pdf", "png", "json"):
         assert digest_file(tmp_path / "a" / f"{name}.{suffix}") == digest_file(tmp_path / "b" / f"{name}.{suffix}")
+
+
+STYLE = """
+font.size: 20
+font.family: monospace
+figure.dpi: 50
+savefig.dpi: 37
+savefig.transparent: True
+savefig.bbox: tight
+axes.facecolor: red
+lines.linewidth: 9
+pdf.compression: 0
+"""
+
+
+@pytest.mark.parametrize("backend", ["no_such_backend", "module://no_such_module", "cairo"])
+def test_rendering_does_not_depend_on_the_settings_of_the_caller(backend, scores, tmp_path):
+    """Fails on e4aa0fc: matplotlibrc changed every figure, and an unknown backend was an error."""
+    spec, files = make_spec("figure2", scores), write_run_scores(scores, tmp_path / "scores")
+    metrics = write_metrics(scores, tmp_path / "sft")
+    ours, theirs = ([tmp_path / name / f"figure2.{suffix}" for suffix in ("pdf", "png", "json")] for name in "ab")
+    render_figure(spec, files, metrics, *ours)
+    (tmp_path / "matplotlibrc").write_text(STYLE)
+    (tmp_path / "spec.json").write_text(dump_spec(spec))
+    command = [sys.executable, ROOT / "workflow/scripts/draw.py", "figure", "--spec", "spec.json"]
+    command += ["--scores", *files, "--metrics", *metrics, "--outputs", *theirs[:2], "--sidecar", theirs[2]]
+    settings = {"MPLBACKEND": backend, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    environment = {**os.environ, **settings, "PYTHONPATH": str(ROOT / "workflow/src")}
+    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert list(map(digest_file, theirs)) == list(map(digest_file, ours))
 
 
 @pytest.mark.parametrize("missing", RL_RUNS)

@@ -6,7 +6,7 @@ syntax tree, since the module itself imports what parsing should not; the module
 
 import ast
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +23,8 @@ COUNTED = {
     "run": "runs",
     "stage": "kinds of training",
     "suite": "suites with free openings",
-    "length": "numbers of steps or parts",
+    "steps": "numbers of steps",
+    "parts": "numbers of parts",
 }
 Cell = tuple[str, int]  # a stratum, see count_strata
 
@@ -35,7 +36,8 @@ class Needs:
     runs: "any"; "RL": each SFT run is the start of an RL run, which it is drawn with; "RL alone"; or "SFT".
     suites: "one" suite for each run; "lengths": any number, told apart by the number of steps of their problems.
     forced: whether beside each suite there are completions of the same problems made to open with either strategy, each
-    in one suite; where not, there may be none. completions: how many of a problem there are at least.
+    in one suite; where not, there may be none. ends: whether it shows the last checkpoints alone.
+    completions: how many of a problem there are at least.
     by_kind: whether suites have evaluation and inversion problems, and no others; by_length: of every number of steps.
     axes: groups of settings (see Experiment.describe_run). There is a place for each combination of the values of the
     groups, and each place takes one run. cells: values of the one group that there must be; in a module's NEEDS, the
@@ -45,6 +47,7 @@ class Needs:
     runs: str = "any"
     suites: str = "one"
     forced: bool = False
+    ends: bool = False
     completions: int = 1
     by_kind: bool = False
     by_length: bool = False
@@ -70,7 +73,7 @@ def read_needs(module: Path) -> Needs:
 
 
 def check_drawings(experiment: Experiment) -> None:
-    """Raise ConfigError on a figure or table that its module cannot show as it is declared, and on an empty report."""
+    """Raise ConfigError on a figure or table that its module cannot show as it is declared."""
     suites = {suite for _, suite in experiment.list_evaluations()}
     cells = {suite: [list_cells(experiment, suite, seed) for seed in experiment.seeds] for suite in suites}
     for section in ("figures", "tables"):
@@ -80,11 +83,6 @@ def check_drawings(experiment: Experiment) -> None:
             check.check_runs()
             check.check_suites()
             check.check_axes()
-    if suites and all(experiment.suites[suite].forced_strategies for suite in suites):
-        raise ConfigError(
-            f"claims: the suites {list_words(sorted(suites))} have forced strategies, but the report shows completions "
-            "that open freely"
-        )
 
 
 def list_cells(experiment: Experiment, suite: str, seed: int) -> frozenset[Cell]:
@@ -96,9 +94,11 @@ def list_cells(experiment: Experiment, suite: str, seed: int) -> frozenset[Cell]
     return frozenset(plan_strata(dataset, "test", seed)[: spec.problems])
 
 
-def format_value(value: Any) -> str:
-    """Return a setting as figures show it: two that differ less than that look the same."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def format_value(column: str, value: Any) -> str:
+    """Return a setting as figures show it: shares in hundredths of a percent, other numbers in six digits."""
+    if isinstance(value, float | int):
+        return f"{value:.4f}".rstrip("0").rstrip(".") if column.endswith("_share") else f"{value:g}"
+    return value
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class DrawingCheck:
             names = list_words(suite.name for suite in suites)
             self.refuse("suites", f"found {names}, but {self.module} shows one suite with free openings")
         for one, other in itertools.combinations(suites, 2):
-            lengths = [{number for _, number in frozenset.union(*self.cells[suite.name])} for suite in (one, other)]
+            lengths = [{number for _, number in self.list_cells([suite.name])} for suite in (one, other)]
             if shared := set.intersection(*lengths):
                 self.refuse(
                     "suites",
@@ -206,11 +206,11 @@ class DrawingCheck:
                         f"{suite.name} whose completions of {suite.dataset} are made to open {strategy}",
                     )
             for other in beside:
-                if other.checkpoints not in ("all", suite.checkpoints):
+                if not self.needs.ends and other.checkpoints not in ("all", suite.checkpoints):
                     self.refuse(
                         "suites",
-                        f"{other.name} has the {other.checkpoints} checkpoint, but {suite.name} has "
-                        f"{suite.checkpoints}, and {self.module} needs either of each",
+                        f"{other.name} is of the last checkpoints, but {suite.name} is of all, and {self.module} shows "
+                        "both together",
                     )
                 for seed, wanted, had in zip(
                     self.experiment.seeds, self.cells[suite.name], self.cells[other.name], strict=True
@@ -242,11 +242,15 @@ class DrawingCheck:
                     f"but {self.module} shows each kind by number of steps",
                 )
 
+    def list_cells(self, suites: Iterable[str]) -> frozenset[Cell]:
+        """Return what the problems of these suites fall on, for any seed."""
+        return frozenset().union(*itertools.chain(*(self.cells[suite] for suite in suites)))
+
     def describe_suites(self, names: tuple[str, ...]) -> Any:
         """Return what must be alike in what different runs are evaluated on, whatever the field."""
         suites = [self.experiment.suites[name] for name in names]
         return sorted(
-            (suite.forced_strategies, suite.completions_per_problem, sorted(frozenset.union(*self.cells[suite.name])))
+            (suite.forced_strategies, suite.completions_per_problem, sorted(self.list_cells([suite.name])))
             for suite in suites
         )
 
@@ -258,12 +262,21 @@ class DrawingCheck:
     def check_axes(self) -> None:
         """Check that each place has one run, and that there are not more than can be told apart."""
         taken: dict[tuple[tuple[str, ...], ...], str] = {}
+        shown: dict[tuple[str, str], Any] = {}
         for run in self.list_shown_runs():
             settings = self.experiment.describe_run(run)
+            words = {}
             for column in itertools.chain(*self.needs.axes):
-                if settings[column] is None:
+                value = settings[column]
+                if value is None:
                     self.refuse("runs", f"{run} has no {column}, by which {self.module} places its runs")
-            cell = tuple(tuple(format_value(settings[column]) for column in axis) for axis in self.needs.axes)
+                words[column] = format_value(column, value)
+                other = shown.setdefault((column, words[column]), value)
+                if other != value:
+                    self.refuse(
+                        "runs", f"{column} is {other} or {value} in them, which {self.module} cannot tell apart"
+                    )
+            cell = tuple(tuple(words[column] for column in axis) for axis in self.needs.axes)
             if self.needs.axes and cell in taken:
                 self.refuse(
                     "runs",
@@ -279,7 +292,7 @@ class DrawingCheck:
                 )
         for column, most in self.needs.most.items():
             if (found := self.count_values(column)) > most:
-                key = "suites" if column in ("suite", "length") else "runs"
+                key = "suites" if column in ("suite", "steps", "parts") else "runs"
                 self.refuse(key, f"found {found} {COUNTED[column]}, but {self.module} can show {most} at most")
 
     def describe_cell(self, cell: tuple[tuple[str, ...], ...]) -> str:
@@ -297,6 +310,8 @@ class DrawingCheck:
                 return len({self.experiment.describe_run(run)["stage"] for run in runs})
             case "suite":
                 return len(suites)
-            case "length":
-                return len({number for suite in suites for _, number in frozenset.union(*self.cells[suite])})
+            case "steps":
+                return len({number for kind, number in self.list_cells(suites) if kind in KINDS})
+            case "parts":
+                return len({1 if kind in KINDS else number for kind, number in self.list_cells(suites)})
         raise KeyError(column)

@@ -116,7 +116,8 @@ def decompose_gains(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
     by: any of seed, kind, steps; cells are pooled over the others, each with the weight of its problems. Columns: run,
     checkpoint_step, those of `by`, problems, and for each of gain, selection and improvement (fractions) its value,
-    and with the endings _low and _high its 95 % percentile bootstrap interval over problems (not over seeds).
+    and with the endings _low and _high its 95 % percentile bootstrap interval over problems (not over seeds),
+    widened to its value where that is outside, if by rounding alone.
 
     Raises ValueError if there is no RL run, if free or forced scores of a checkpoint or of its SFT start are missing,
     or if free ones, or those forced to one strategy, are of several suites.
@@ -159,6 +160,7 @@ def decompose_gains(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     for key, group in cells.groupby(keys):
         total = np.average(np.stack(group["parts"]), axis=0, weights=group["problems"])
         low, high = np.percentile(total[1:], [2.5, 97.5], axis=0)
+        low, high = np.minimum(low, total[0]), np.maximum(high, total[0])
         row = dict(zip(keys, key, strict=True)) | {"problems": group["problems"].sum()}
         for position, name in enumerate(PARTS):
             row |= {name: total[0, position], f"{name}_low": low[position], f"{name}_high": high[position]}

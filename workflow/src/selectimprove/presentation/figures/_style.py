@@ -3,6 +3,7 @@
 Names are of up to 100 characters: they are wrapped, and what holds them grows.
 """
 
+import bisect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -155,20 +156,22 @@ def draw_seeds(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
 def wrap_name(name: str, inches: float, fontsize: float) -> str:
     """Return a name in lines that are no wider than that, broken behind underscores and spaces if need be."""
 
-    def fits(text: str) -> bool:
-        return TextPath((0, 0), text.strip() or "_", size=fontsize).get_extents().width <= 72 * inches
+    def measure(text: str) -> float:
+        return TextPath((0, 0), text, size=fontsize).get_extents().width / 72
 
+    if measure(name) <= inches:
+        return name
     lines, line = [], ""
-    for word in re.findall(r"[^_ ]*(?:[_ ]+|$)", name):
-        if line and not fits(line + word):
+    for word in re.findall(r"[^_ ]*[_ ]+|[^_ ]+", name):
+        if line and measure(line + word) > inches:
             lines.append(line)
             line = ""
-        while not fits(word):
-            end = next(end for end in range(len(word) - 1, 0, -1) if fits(word[:end]))
+        while measure(word) > inches:
+            end = bisect.bisect_right(range(1, len(word)), inches, key=lambda length: measure(word[:length]))
             lines.append(word[:end])
             word = word[end:]
         line += word
-    return "\n".join(text.strip() for text in (*lines, line) if text)
+    return "\n".join(text.strip() for text in (*lines, line))
 
 
 def wrap_names(names: Iterable[str], inches: float, fontsize: float) -> tuple[dict[str, str], int]:
@@ -213,10 +216,11 @@ def add_legend(
 
 
 def finish_axes(axes: Axes) -> None:
-    """Give an accuracy panel its scale, in percent, and its grid."""
+    """Give an accuracy panel, once its lines are drawn, its scales, the upright one in percent, and its grid."""
     axes.set_ylim(-2, 102)
     axes.set_yticks(range(0, 101, 20))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6 if axes.dataLim.x1 < 10_000 else 3))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}" if x < 10_000 else f"{x / 1000:g}k")
     draw_grid(axes)
 
 

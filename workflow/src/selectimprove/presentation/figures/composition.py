@@ -16,7 +16,7 @@ from selectimprove.presentation.figures._style import (
     finish_axes,
 )
 
-NEEDS = {"runs": "RL", "axes": [["taught_parts"]], "most": {"run": 7, "length": 12}}
+NEEDS = {"runs": "RL", "axes": [["taught_parts"]], "most": {"run": 7, "parts": 12}}
 COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # of what SFT taught
 PREFIX_STYLES = {"SFT": ":", "RL": "-"}
 

@@ -11,7 +11,7 @@ from selectimprove.measurement.analysis import check_groups, summarize_coverage
 from selectimprove.presentation.figures._style import add_legend, wrap_names
 from selectimprove.tasks.specs import KINDS
 
-NEEDS = {"runs": "RL", "completions": 3, "by_kind": True, "most": {"run": 48}}  # of two, more than luck can be none
+NEEDS = {"runs": "RL", "completions": 3, "by_kind": True, "most": {"run": 24}}  # of two, more than luck can be none
 COLORS = {"both": "#DDDDDD", "gained": "#009E73", "lost": "#D55E00", "neither": "#000000"}
 LABELS = {"both": "solved by both", "gained": "by RL only", "lost": "by the SFT model only", "neither": "by neither"}
 
@@ -21,7 +21,7 @@ def draw(scores: pd.DataFrame) -> Figure:
     shares = summarize_coverage(scores, ["kind"])
     runs = list(shares["run"].unique())
     check_groups(shares, {"run": runs, "kind": KINDS})
-    names, lines = wrap_names(runs, 2.8, 10)
+    names, lines = wrap_names(runs, 1.6, 10)
     figure = Figure(figsize=(7.6, 1.2 + max(0.35, 0.2 * lines) * len(runs)), layout="constrained")
     panels = figure.subplots(1, len(KINDS), sharey=True)
     for axes, kind in zip(panels, KINDS, strict=True):

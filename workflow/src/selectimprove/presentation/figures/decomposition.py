@@ -21,7 +21,7 @@ from selectimprove.presentation.figures._style import (
 )
 from selectimprove.tasks.specs import KINDS
 
-NEEDS = {"runs": "RL", "forced": True, "by_kind": True, "most": {"run": 24}}
+NEEDS = {"runs": "RL", "forced": True, "by_kind": True, "most": {"run": 12}}
 COLUMN = 1.9  # inches
 
 

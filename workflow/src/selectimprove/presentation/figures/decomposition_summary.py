@@ -13,7 +13,14 @@ from selectimprove.measurement.decomposition import decompose_gains, find_step_r
 from selectimprove.presentation.figures._style import PART_COLORS, add_legend, draw_grid, wrap_names
 from selectimprove.tasks.specs import KINDS
 
-NEEDS = {"runs": "RL", "suites": "lengths", "forced": True, "by_kind": True, "most": {"run": 48, "suite": 8}}
+NEEDS = {
+    "runs": "RL",
+    "suites": "lengths",
+    "forced": True,
+    "ends": True,
+    "by_kind": True,
+    "most": {"run": 24, "suite": 8},
+}
 HEIGHT = 0.36
 
 

@@ -13,7 +13,7 @@ from selectimprove.presentation.figures._style import add_legend, make_columns
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import FAILURES
 
-NEEDS = {"runs": "RL", "by_kind": True, "most": {"run": 24}}
+NEEDS = {"runs": "RL", "by_kind": True, "most": {"run": 12}}
 COLUMN = 2.0  # inches
 COLORS = {
     "right throughout": "#DDDDDD",

@@ -21,7 +21,7 @@ from selectimprove.presentation.figures._style import (
 )
 from selectimprove.tasks.specs import KINDS
 
-NEEDS = {"runs": "RL", "suites": "lengths", "by_kind": True, "by_length": True, "most": {"run": 24, "length": 24}}
+NEEDS = {"runs": "RL", "suites": "lengths", "by_kind": True, "by_length": True, "most": {"run": 12, "steps": 24}}
 COLUMN = 3.6  # inches
 
 

@@ -20,7 +20,7 @@ from selectimprove.presentation.figures._style import (
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import SUITED
 
-NEEDS = {"runs": "RL", "forced": True, "by_kind": True, "most": {"run": 24}}
+NEEDS = {"runs": "RL", "forced": True, "by_kind": True, "most": {"run": 12}}
 COLUMN = 2.3  # inches
 
 

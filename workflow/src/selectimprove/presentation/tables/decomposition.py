@@ -9,7 +9,7 @@ from selectimprove.measurement.analysis import select_last
 from selectimprove.measurement.decomposition import PARTS, decompose_gains, find_step_ranges
 from selectimprove.measurement.markdown import format_rows
 
-NEEDS = {"runs": "RL", "suites": "lengths", "forced": True, "by_kind": True}
+NEEDS = {"runs": "RL", "suites": "lengths", "forced": True, "ends": True, "by_kind": True}
 
 
 def compute(scores: pd.DataFrame) -> pd.DataFrame:
