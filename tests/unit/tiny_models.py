@@ -19,9 +19,11 @@ from selectimprove.experiment.specs import (
     ArchitectureSpec,
     LoraSpec,
     ModelSpec,
+    MuonSpec,
     PretrainSpec,
     RLSpec,
     SFTSpec,
+    StepsSpec,
     SuiteSpec,
 )
 from selectimprove.tasks.data import write_dataset
@@ -31,7 +33,13 @@ from selectimprove.training.models import create_model, create_tokenizer
 ORDER = 5
 FIELD = FieldSpec(ORDER, "fixed")
 ARCHITECTURE = ArchitectureSpec(
-    hidden_size=16, layers=2, heads=2, intermediate_size=32, rope_theta=1e4, initializer_range=0.3
+    family="qwen3",
+    hidden_size=16,
+    layers=2,
+    heads=2,
+    intermediate_size=32,
+    rope_theta=1e4,
+    initializer_range=0.3,
 )
 MODEL = ModelSpec("scratch", None, "symbolic", ARCHITECTURE)
 LORA = LoraSpec(rank=2, alpha=4, dropout=0.0)
@@ -155,12 +163,13 @@ def save_data(folder: Path, dataset: DatasetSpec, text: str = "symbolic") -> Pat
 def make_pretrain_spec(**changes) -> PretrainSpec:
     values = {
         "parts": (1, 1),
-        "steps": (1, 4),
+        "steps": StepsSpec(forward=(1, 4), backward=(1, 4)),
         "updates": 4,
         "logs_per_update": 8,
         "forward_share": 0.5,
         "facts_per_row": 3,
         "learning_rate": 1e-2,
+        "muon": MuonSpec(learning_rate=1e-2, momentum=0.95),
     }
     values |= {"warmup_share": 0.0, "checkpoint_every": 2, "seed": 0, "threads": 1}
     return PretrainSpec(model=MODEL, field=FIELD, **(values | changes))

@@ -123,6 +123,23 @@ def test_failure_of_a_process_that_was_launched_is_described_by_its_own_cause(tm
     assert end in described
 
 
+@pytest.mark.parametrize(
+    ("of_rank_1", "code", "sentence"),
+    [
+        ("[rank1]: Traceback (most recent call last):\n[rank1]: ValueError: damaged\n", 1, "ValueError: damaged"),
+        ("step 1\n", -9, f"{MEMORY} (last logged: step 1)"),
+    ],
+)
+def test_process_that_lost_its_connection_is_not_blamed_for_the_one_that_failed(of_rank_1, code, sentence):
+    """The launcher saw rank 0 first, which had waited for rank 1."""
+    lost = "RuntimeError: [pair.cc:553] Connection closed by peer [127.0.0.1]:1"
+    log = f"{of_rank_1}[rank0]: Traceback (most recent call last):\n[rank0]: {lost}\n"
+    log += "Traceback (most recent call last):\ntorch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
+    log += f"child.py FAILED\nFailures:\n[1]:\n  rank      : 1 (local_rank: 1)\n  exitcode  : {code} (pid: 2)\n"
+    log += "Root Cause (first observed failure):\n[0]:\n  rank      : 0 (local_rank: 0)\n  exitcode  : 1 (pid: 1)\n"
+    assert describe_failure(f"{log}\nexit status 1\n") == sentence
+
+
 def test_torch_without_memory_is_told_as_such():
     log = "Traceback (most recent call last):\n  File x\nRuntimeError: [enforce fail at alloc_cpu.cpp:127] . "
     log += "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes.\n"

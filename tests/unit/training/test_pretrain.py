@@ -4,12 +4,22 @@ import re
 from collections import Counter
 
 import pytest
+import torch
 from tiny_models import ORDER, make_pretrain_spec
+from trl import SFTTrainer
 
+from selectimprove.experiment.specs import StepsSpec
 from selectimprove.tasks.field import Field, apply_operator
 from selectimprove.tasks.traces import OPERATORS
 from selectimprove.training.models import create_tokenizer
-from selectimprove.training.pretrain import IGNORED, encode_corpus, write_facts, write_log
+from selectimprove.training.pretrain import (
+    IGNORED,
+    PretrainTrainer,
+    encode_corpus,
+    make_trainer,
+    write_facts,
+    write_log,
+)
 
 LOGS = 4000
 
@@ -58,6 +68,20 @@ def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
             assert answer == ["A", "x", ends["x"], "y", ends["y"]]
         labels = [int(word[1:]) for word in prompt.split() if word.startswith("L")]
         assert labels == list(range(labels[0], labels[0] + len(labels)))
+
+
+def test_each_direction_has_steps_of_its_own():
+    spec = make_pretrain_spec(steps=StepsSpec(forward=(2, 7), backward=(1, 4)), forward_share=0.7)
+    lengths = {"x": Counter(), "y": Counter()}
+    for index in range(LOGS):
+        ((context, continuation),) = write_log(spec, index)
+        lengths[context.split()[-2]][(len(continuation.split()) - 5) // 4] += 1
+    assert set(lengths["x"]) == set(range(2, 8)) and set(lengths["y"]) == set(range(1, 5))
+    assert is_share(lengths["x"].total(), LOGS, 0.7)
+    for bounds, counts in ((spec.steps.forward, lengths["x"]), (spec.steps.backward, lengths["y"])):
+        choices = bounds[1] - bounds[0] + 1
+        for steps, count in counts.items():  # the lesser of two draws
+            assert is_share(count, counts.total(), (2 * (bounds[1] - steps) + 1) / choices**2)
 
 
 def test_no_part_of_a_log_starts_from_the_answer_before_it():
@@ -121,3 +145,19 @@ def test_loss_is_on_execution_and_on_results_only(parts):
             assert all(word.startswith("e") for word in trained)
     written = [write_log(spec, index) for index in range(spec.updates * spec.logs_per_update)]
     assert logs == {" ".join([*(continuation for _, continuation in log), "<eos>"]) for log in written}
+
+
+def test_training_is_that_of_the_stock_trainer(tmp_path):
+    """Losses, accuracies and weights, to rounding: only what carries no loss is left out."""
+    trainers = []
+    for trainer_class in (SFTTrainer, PretrainTrainer):
+        trainer = make_trainer(make_pretrain_spec(updates=3), tmp_path / trainer_class.__name__, trainer_class)
+        trainer.train()
+        trainers.append(trainer)
+    logs = [[entry for entry in trainer.state.log_history if "loss" in entry] for trainer in trainers]
+    for stock, ours in zip(*logs, strict=True):
+        for name in ("loss", "grad_norm", "mean_token_accuracy", "learning_rate"):
+            assert ours[name] == pytest.approx(stock[name], rel=1e-4)
+    stock, ours = (trainer.model.state_dict() for trainer in trainers)
+    for name, weight in stock.items():
+        torch.testing.assert_close(ours[name], weight, rtol=0, atol=2e-3)

@@ -64,7 +64,8 @@ SLIDING = {"use_sliding_window": True, "max_window_layers": 0}
         (LlamaForCausalLM, LlamaConfig(**SHAPE, head_dim=16, attention_bias=True, mlp_bias=True), True),
         (LlamaForCausalLM, LlamaConfig(**SHAPE, hidden_act="gelu"), False),
         (Qwen2ForCausalLM, Qwen2Config(**SHAPE, **SLIDING, sliding_window=17), False),
-        (Qwen3ForCausalLM, Qwen3Config(**SHAPE), False),
+        (Qwen3ForCausalLM, Qwen3Config(**SHAPE, head_dim=16, attention_bias=True), True),
+        (Qwen3ForCausalLM, Qwen3Config(**SHAPE, head_dim=8, hidden_act="gelu"), False),
     ],
 )
 def test_architectures_are_computed_as_they_are_by_transformers(model_class, config, known):

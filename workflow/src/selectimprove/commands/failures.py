@@ -19,12 +19,13 @@ KILLED = (
 STATUS = re.compile(r"^exit status (\d+)\n\Z", re.MULTILINE)
 FAILED_IMPORT = re.compile("Failed to import|Could not import module")  # what was wrong stands in the traceback before
 
-# accelerate's launcher tells of a process that failed; what went wrong in that stands before, with its rank if known.
-LAUNCHER_ERROR = re.compile(
-    r"^\S+\.ChildFailedError: .*^Root Cause.*?^ +rank +: (\d+).*?^ +exitcode +: (-?\d+)", re.MULTILINE | re.DOTALL
-)
+# accelerate's launcher tells of the processes that failed, the first it saw last; what went wrong in each stands
+# before, with its rank if known.
+LAUNCHER_ERROR = re.compile(r"^\S+\.ChildFailedError: .*\Z", re.MULTILINE | re.DOTALL)
+LAUNCHER_FAILURE = re.compile(r"^ +rank +: (\d+).*?^ +exitcode +: (-?\d+)", re.MULTILINE | re.DOTALL)
 LAUNCHER_LINE = re.compile(r"^[IWE]\d{4} .*torch/distributed/elastic.*\n", re.MULTILINE)
 RANK = re.compile(r"^\[rank(\d+)\]: (.*\n)", re.MULTILINE)
+LOST_PEER = re.compile("Connection (?:closed|reset) by peer")  # of a process that was left alone by another that failed
 
 SCHEDULER_MEMORY = re.compile(r"oom.?kill|out.of.memory|exceeded.*memory limit", re.IGNORECASE)
 SCHEDULER_RECORD = re.compile(
@@ -52,15 +53,18 @@ def find_error(text: str) -> str | None:
 def find_child_log(log_text: str) -> str | None:
     """Return the lines of the process that failed first of those that a launcher started, as a log; None without one.
 
-    Those are the lines with its rank if there are any, else all lines without a rank.
+    It is the first that the launcher saw, unless that only lost its connection to another. Its lines are those with its
+    rank if there are any, else all lines without a rank.
     """
-    failure = LAUNCHER_ERROR.search(log_text)
-    if failure is None:
+    error = LAUNCHER_ERROR.search(log_text)
+    if error is None:
         return None
-    rank, code = failure[1], int(failure[2])
-    text = LAUNCHER_LINE.sub("", log_text[: failure.start()].rpartition(TRACEBACK)[0])
-    own = "".join(line for name, line in RANK.findall(text) if name == rank) or RANK.sub("", text)
-    return f"{own}exit status {code if code >= 0 else 128 - code}\n"
+    text = LAUNCHER_LINE.sub("", log_text[: error.start()].rpartition(TRACEBACK)[0])
+    logs = []
+    for rank, code in reversed(LAUNCHER_FAILURE.findall(error[0])):
+        own = "".join(line for name, line in RANK.findall(text) if name == rank) or RANK.sub("", text)
+        logs.append(f"{own}exit status {code if int(code) >= 0 else 128 - int(code)}\n")
+    return next((log for log in logs if not LOST_PEER.search(find_error(log) or "")), logs[0] if logs else None)
 
 
 def describe_failure(log_text: str) -> str:

@@ -82,12 +82,14 @@ def check_field(name: str, values: dict[str, Any]) -> FieldSpec:
 
 def check_pretraining(place: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of a base's pretraining with their ranges read; the labels must suffice for its logs."""
-    parts, steps = (parse_range(f"{place}.{key}", values[key]) for key in ("parts", "steps"))
-    if parts[1] * steps[1] > SymbolicText.label_pool:
-        raise ConfigError(
-            f"{place}.steps: found {values['steps']} in {values['parts']} parts, "
-            f"there are labels for {SymbolicText.label_pool} steps"
-        )
+    parts = parse_range(f"{place}.parts", values["parts"])
+    steps = {strategy: parse_range(f"{place}.steps.{strategy}", text) for strategy, text in values["steps"].items()}
+    for strategy, (_, most) in steps.items():
+        if parts[1] * most > SymbolicText.label_pool:
+            raise ConfigError(
+                f"{place}.steps.{strategy}: found {values['steps'][strategy]} in {values['parts']} parts, "
+                f"there are labels for {SymbolicText.label_pool} steps"
+            )
     return {**values, "parts": parts, "steps": steps}
 
 

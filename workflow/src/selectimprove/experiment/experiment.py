@@ -101,7 +101,8 @@ class Experiment:
         return ConvertSpec(self.model)
 
     def make_pretrain_spec(self, field: str, seed: int) -> PretrainSpec:
-        return PretrainSpec(model=self.model, field=self.fields[field], seed=seed, **self.pretrain_values[field])
+        values = {"model": self.model, "field": self.fields[field], "seed": seed, **self.pretrain_values[field]}
+        return build_spec(PretrainSpec, values)
 
     def make_sft_spec(self, run: str, seed: int) -> SFTSpec:
         given = {"run": run, "model": self.model, "seed": seed, **self.execution}

@@ -31,8 +31,9 @@ class LoraSpec:
 
 @dataclass(frozen=True)
 class ArchitectureSpec:
-    """Shape of the small Qwen2 that `source: scratch` pretrains."""
+    """The small model that `source: scratch` pretrains; family: qwen2, or qwen3, which normalises queries and keys."""
 
+    family: str
     hidden_size: int
     layers: int
     heads: int
@@ -66,26 +67,44 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class StepsSpec:
+    """The numbers of steps of a part, for each direction in which logs are executed."""
+
+    forward: tuple[int, int]
+    backward: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class MuonSpec:
+    """Muon on the matrices inside the layers."""
+
+    learning_rate: float
+    momentum: float
+
+
+@dataclass(frozen=True)
 class PretrainSpec:
     """Pretraining of the tiny base on execution logs of `parts` parts of `steps` steps and on single field facts.
 
-    forward_share: the share of logs that are executed forward; threads: of the CPU, whose number moves rounding.
+    forward_share: the share of parts that are executed forward; learning_rate: of AdamW, which trains all that Muon
+    does not; threads: of the CPU, whose number moves rounding.
     """
 
     model: ModelSpec
     field: FieldSpec
     parts: tuple[int, int]
-    steps: tuple[int, int]
+    steps: StepsSpec
     updates: int
     logs_per_update: int
     forward_share: float
     facts_per_row: int
     learning_rate: float
+    muon: MuonSpec | None
     warmup_share: float
     checkpoint_every: int
     threads: int
     seed: int
-    recipe_version: int = 3
+    recipe_version: int = 4
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tokenizers and models: the tiny Qwen2 made from scratch, or a pretrained checkpoint, with or without LoRA.
+"""Tokenizers and models: the tiny Qwen2 or Qwen3 made from scratch, or a pretrained checkpoint, with or without LoRA.
 
 A checkpoint is a folder: model.safetensors and config.json, or a LoRA adapter that names its base; the tokenizer
 beside it. Weights are only ever read from safetensors, and no code that comes with them is run.
@@ -20,12 +20,15 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
 )
 
 from selectimprove.experiment.specs import ArchitectureSpec, LoraSpec
 from selectimprove.tasks.rewards import CUT
 from selectimprove.tasks.symbolic import SymbolicText
 
+FAMILIES = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}
 PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
 
 
@@ -37,16 +40,18 @@ def create_tokenizer(order: int) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, unk_token=UNKNOWN)
 
 
-def create_model(architecture: ArchitectureSpec, tokenizer: PreTrainedTokenizerBase) -> Qwen2ForCausalLM:
-    """Return a randomly initialised Qwen2 (global torch RNG) of this shape for the tokenizer."""
-    return Qwen2ForCausalLM(
-        Qwen2Config(
+def create_model(architecture: ArchitectureSpec, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """Return a randomly initialised model (global torch RNG) of this family and shape for the tokenizer."""
+    config_class, model_class = FAMILIES[architecture.family]
+    return model_class(
+        config_class(
             vocab_size=len(tokenizer),
             hidden_size=architecture.hidden_size,
             intermediate_size=architecture.intermediate_size,
             num_hidden_layers=architecture.layers,
             num_attention_heads=architecture.heads,
             num_key_value_heads=architecture.heads,
+            head_dim=architecture.hidden_size // architecture.heads,
             initializer_range=architecture.initializer_range,
             max_position_embeddings=1024,
             rope_parameters={"rope_type": "default", "rope_theta": architecture.rope_theta},
@@ -62,7 +67,7 @@ def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokeni
     """Return the tokenizer of a folder or hub id.
 
     A folder that holds a word-level tokenizer is loaded as what it is: AutoTokenizer goes by the model's type and would
-    silently put Qwen2's byte-level tokenizer in its place.
+    silently put the family's byte-level tokenizer in its place.
 
     Raises FileNotFoundError on a folder without tokenizer.json.
     """

@@ -18,7 +18,9 @@ import logging
 import random
 from pathlib import Path
 
+import torch
 from datasets import Dataset
+from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
@@ -30,6 +32,7 @@ from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.traces import NAMES, SIGNS
 from selectimprove.training.models import create_model, create_tokenizer
+from selectimprove.training.optimizers import make_optimizer
 from selectimprove.training.trainers import (
     IGNORED,
     find_resume_folder,
@@ -69,7 +72,8 @@ def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
     order = spec.field.order
     field = draw_field(spec, *key)
     parts = draw_lesser(random_stream(*key, "parts"), spec.parts)
-    lengths = [draw_lesser(stream, spec.steps) for _ in range(parts)]
+    strategies = ["forward" if stream.random() < spec.forward_share else "backward" for _ in range(parts)]
+    lengths = [draw_lesser(stream, getattr(spec.steps, strategy)) for strategy in strategies]
     chains = [
         (
             stream.choice(("evaluation", "inversion")),
@@ -81,13 +85,12 @@ def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
     label = stream.randint(1, text.label_pool - sum(lengths) + 1)
     prompt = text.write_map(field) if spec.field.symbol_map == "per_problem" else []
     segments = []
-    for kind, start, operations in chains:
+    for strategy, (kind, start, operations) in zip(strategies, chains, strict=True):
         problem = Problem(kind, field, start, operations, first_label=label)
         label += problem.steps
         shown = [stream.choice((None, stream.randrange(order))) for _ in NAMES]
         asked = problem.unknown  # of a kind drawn at random: it says nothing about the ends, nor about the trace
         prompt += text.write_chain(problem, *("?" if value is None else field.symbol(value) for value in shown), asked)
-        strategy = "forward" if stream.random() < spec.forward_share else "backward"
         opening, continuation = text.write_completion(STRATEGIES[strategy](problem), field).split(" L", 1)
         segments += [("", f"L{problem.first_label}")] if parts > 1 else []
         segments.append((opening, f"L{continuation}"))
@@ -137,13 +140,37 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
     return Dataset.from_list(rows)
 
 
-def train(spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_root: Path) -> None:
-    """Pretrain the base that `spec` describes; write its checkpoint and the metrics of every update."""
+class PretrainTrainer(SFTTrainer):
+    """SFTTrainer with the same loss for less: of the last layer it computes only what tokens with loss need.
+
+    Rows are padded on the right, where causal attention needs no mask.
+    """
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        ids, labels = inputs["input_ids"][:, :-1], inputs["labels"][:, 1:]
+        places = labels != IGNORED
+        targets = labels[places]
+        *layers, last = model.model.layers
+        hidden = model.model.embed_tokens(ids)
+        rotation = model.model.rotary_emb(hidden, torch.arange(ids.shape[1], device=ids.device)[None])
+        for layer in layers:
+            hidden = layer(hidden, attention_mask=None, position_embeddings=rotation)
+        attended, _ = last.self_attn(last.input_layernorm(hidden), attention_mask=None, position_embeddings=rotation)
+        hidden = (hidden + attended)[places]
+        hidden = hidden + last.mlp(last.post_attention_layernorm(hidden))
+        logits = model.lm_head(model.model.norm(hidden))
+        correct = (logits.detach().argmax(-1) == targets).float().mean()
+        self._metrics["train"]["mean_token_accuracy"].append(correct.item())
+        return functional.cross_entropy(logits, targets)
+
+
+def make_trainer(spec: PretrainSpec, resume_folder: Path, trainer_class: type[SFTTrainer] = PretrainTrainer):
+    """Return the trainer of the base that `spec` describes, before its first update or its resumption."""
     seed = seed_training("pretrain", spec.seed)
     tokenizer = create_tokenizer(spec.field.order)
-    resume_folder = find_resume_folder(resume_root, spec, {})
-    trainer = SFTTrainer(
-        model=create_model(spec.model.architecture, tokenizer),
+    model = create_model(spec.model.architecture, tokenizer)
+    trainer = trainer_class(
+        model=model,
         args=SFTConfig(
             **trainer_settings(spec, resume_folder, seed),
             max_steps=spec.updates,
@@ -157,10 +184,18 @@ def train(spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_roo
         ),
         train_dataset=encode_corpus(spec, tokenizer),
         processing_class=tokenizer,
+        optimizers=(make_optimizer(model, spec.muon, spec.learning_rate), None),
     )
     # Without this the loss would be a mean over all tokens of an update, of which facts are few: the field's tables
     # are learned in 150 updates when facts weigh as much as logs, and hardly at all otherwise.
     trainer.model_accepts_loss_kwargs = False
+    return trainer
+
+
+def train(spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_root: Path) -> None:
+    """Pretrain the base that `spec` describes; write its checkpoint and the metrics of every update."""
+    resume_folder = find_resume_folder(resume_root, spec, {})
+    trainer = make_trainer(spec, resume_folder)
     run_trainer(trainer)
     write_metrics(trainer, metrics_file, METRICS)
     keep_checkpoint(resume_folder / f"checkpoint-{spec.updates}", model_folder, spec, {})

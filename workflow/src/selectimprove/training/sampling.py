@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import Cache, LlamaForCausalLM, PreTrainedModel, Qwen2ForCausalLM
+from transformers import Cache, LlamaForCausalLM, PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM
 from transformers.cache_utils import DynamicLayer
 
 COMPLETIONS_PER_ROW = 8  # at most; each completion's query is held against the keys of all in its row
@@ -50,13 +50,13 @@ class BufferedLayer(DynamicLayer):
 
 
 class DecodeStep:
-    """The forward of a Qwen2 or Llama model for the next token of each completion of a batch.
+    """The forward of a Qwen2, Qwen3 or Llama model for the next token of each completion of a batch.
 
     Projections of the same input are one product, rotary embeddings come from a table of `positions` positions, and
     residuals are added by the products themselves. The weights are as they were when the step was made.
     """
 
-    ARCHITECTURES = (Qwen2ForCausalLM, LlamaForCausalLM)
+    ARCHITECTURES = (Qwen2ForCausalLM, Qwen3ForCausalLM, LlamaForCausalLM)
 
     def __init__(self, model: PreTrainedModel, positions: int):
         config = model.config
@@ -66,6 +66,7 @@ class DecodeStep:
             (
                 layer,
                 *_join_projections(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj),
+                self._join_norms(layer.self_attn),
                 *_join_projections(layer.mlp.gate_proj, layer.mlp.up_proj),
             )
             for layer in model.model.layers
@@ -85,6 +86,13 @@ class DecodeStep:
             and all(type(layer) is nn.Linear for name, layer in model.named_modules() if name.endswith("_proj"))
         )
 
+    def _join_norms(self, attention: nn.Module) -> torch.Tensor | None:
+        """Return the weights that queries and keys are normalised with, (heads, 1, head size); None if they are not."""
+        if not hasattr(attention, "q_norm"):
+            return None
+        counts = ((attention.q_norm, self.query_heads), (attention.k_norm, self.key_heads))
+        return torch.cat([norm.weight.expand(heads, 1, -1) for norm, heads in counts])
+
     def __call__(self, tokens: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Cache) -> torch.Tensor:
         """Return logits, shape (rows, width, vocabulary), of tokens and positions of shape (rows, width).
 
@@ -93,10 +101,13 @@ class DecodeStep:
         rows, width = tokens.shape
         cosines, sines = self.cosines[positions][:, None], self.signed_sines[positions][:, None]
         hidden = self.model.model.embed_tokens(tokens.flatten())
-        for (layer, qkv, qkv_bias, gate_up, gate_up_bias), cached in zip(self.layers, cache.layers, strict=True):
+        for (layer, qkv, qkv_bias, norms, gate_up, gate_up_bias), cached in zip(self.layers, cache.layers, strict=True):
             states = functional.linear(_normalize(hidden, layer.input_layernorm), qkv, qkv_bias)
             states = states.view(rows, width, -1, layer.self_attn.head_dim).transpose(1, 2)
             turned, values = states.split([self.query_heads + self.key_heads, self.key_heads], 1)
+            if norms is not None:
+                eps = layer.self_attn.q_norm.variance_epsilon
+                turned = functional.rms_norm(turned, turned.shape[-1:], eps=eps) * norms
             swapped = turned.unflatten(-1, (2, -1)).flip(-2).flatten(-2)
             turned = torch.addcmul(turned * cosines, swapped, sines)
             queries, keys = turned.split([self.query_heads, self.key_heads], 1)

@@ -1,0 +1,39 @@
+"""The optimizer of pretraining: Muon on the matrices inside the layers, AdamW on embeddings and norms."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.optim import AdamW, Muon, Optimizer
+from transformers import PreTrainedModel
+
+from selectimprove.experiment.specs import MuonSpec
+
+
+class MuonWithAdamW(Optimizer):
+    """torch's Muon and AdamW as one optimizer of two groups, whose state is saved and loaded as that of one.
+
+    Without weight decay; Muon's updates are scaled as by its authors (`adjust_lr_fn="original"`).
+    """
+
+    def __init__(self, matrices: list[torch.Tensor], others: list[torch.Tensor], muon: MuonSpec, learning_rate: float):
+        self.parts = (
+            Muon(matrices, muon.learning_rate, momentum=muon.momentum, weight_decay=0, adjust_lr_fn="original"),
+            AdamW(others, learning_rate, weight_decay=0),
+        )
+        super().__init__([group for part in self.parts for group in part.param_groups], {})
+
+    def step(self, closure: Callable[[], Any] | None = None) -> None:
+        for part, group in zip(self.parts, self.param_groups, strict=True):
+            part.param_groups, part.state = [group], self.state  # loading puts new ones in their place
+            part.step()
+
+
+def make_optimizer(model: PreTrainedModel, muon: MuonSpec | None, learning_rate: float) -> Optimizer:
+    """Return the optimizer of all weights of a model; learning_rate: of AdamW; muon: None where AdamW trains all."""
+    if muon is None:
+        return AdamW(model.parameters(), learning_rate, weight_decay=0)
+    matrices = [parameter for parameter in model.model.layers.parameters() if parameter.ndim == 2]
+    inside = set(matrices)
+    others = [parameter for parameter in model.parameters() if parameter not in inside]
+    return MuonWithAdamW(matrices, others, muon, learning_rate)
