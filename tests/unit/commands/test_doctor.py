@@ -36,7 +36,7 @@ def test_weights_and_jobs_are_those_of_the_preset(tiny, estimator):
 
 def test_work_grows_with_the_run(tiny, estimator):
     job = estimator.describe_training("F_rl_6_9", 0)
-    values = {**tiny.rl_values, "F_rl_6_9": tiny.rl_values["F_rl_6_9"] | {"updates": 400}}
+    values = {**tiny.rl_values, "F_rl_6_9": tiny.rl_values["F_rl_6_9"] | {"updates": 200}}
     estimator.experiment = replace(tiny, rl_values=values)
     longer = estimator.describe_training("F_rl_6_9", 0)
     estimator.experiment = tiny

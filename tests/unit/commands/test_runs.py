@@ -144,7 +144,7 @@ CHANGES = {
     "LoRA": ({"sft.F.lora": {"rank": 4, "alpha": 8, "dropout": 0.0}}, {"F", "F_rl_2_5", "F_rl_6_9"}),
     "model": ({"model.architecture.layers": 4}, RUNS),
     "suite": ({"suites.steps_2_5.temperature": 1.0}, set()),
-    "threads": ({"pretrain.threads": 1}, set()),
+    "threads": ({"pretrain.threads": 2}, set()),
     "order of the keys": ({"rl.FB_further": dict(reversed(FURTHER.items()))}, set()),
 }
 

@@ -198,18 +198,24 @@ BAD = {
         {"datasets.rl_2_5.steps": 5},
         r"datasets\.rl_2_5\.steps: found 5, must be a range such as 2-5",
     ),
-    "pretraining steps the wrong way round": ({"pretrain.steps": "9-1"}, r"pretrain\.steps: found '9-1', .*lower"),
+    "pretraining steps the wrong way round": (
+        {"pretrain.steps.backward": "9-1"},
+        r"pretrain\.steps\.backward: found '9-1', .*lower",
+    ),
+    "pretraining steps of no direction": ({"pretrain.steps": "1-9"}, r"pretrain\.steps: found '1-9', must be object"),
+    "an unknown direction": ({"pretrain.steps.sideways": "1-9"}, r"pretrain\.steps: unknown key 'sideways'"),
+    "an unknown family": ({"model.architecture.family": "qwen9"}, r"family: found 'qwen9', must be .*qwen2.*qwen3"),
     "more steps than labels": (
         {"datasets.rl_6_9.steps": "6-25"},
         r"datasets\.rl_6_9\.steps: found 6-25 in 1-1 parts, .*24 steps",
     ),
     "more pretraining steps than labels": (
-        {"pretrain.steps": "1-25"},
-        r"pretrain\.steps: found 1-25 in 1-1 parts, .*24 steps",
+        {"pretrain.steps.forward": "1-25"},
+        r"pretrain\.steps\.forward: found 1-25 in 1-1 parts, .*24 steps",
     ),
     "more steps than labels in the pretraining of one field": (
         {"fields.gf11.pretrain": {"parts": "1-2"}},
-        r"fields\.gf11\.pretrain\.steps: found 1-14 in 1-2 parts, .*24 steps",
+        r"fields\.gf11\.pretrain\.steps\.forward: found 1-18 in 1-2 parts, .*24 steps",
     ),
     "unknown key of the pretraining of one field": (
         {"fields.gf11.pretrain": {"beta": 1}},

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from configurations import CONFIG, UNDRAWN, load
 
+from selectimprove.experiment.specs import StepsSpec
 from selectimprove.measurement.scores import RUN_COLUMNS
 from selectimprove.tasks.specs import FieldSpec
 
@@ -17,7 +18,7 @@ from selectimprove.tasks.specs import FieldSpec
         {"fields.gf11.order": 13},
         {"fields.gf11.symbol_map": "per_problem"},
         {"pretrain.updates": 2001},
-        {"pretrain.threads": 1},
+        {"pretrain.threads": 2},
         {"execution.threads": 2},
         {"execution.processes": 2},
         {"execution.sft_micro_batches": 2},
@@ -105,9 +106,11 @@ def test_runs_are_evaluated_on_suites_over_their_own_field() -> None:
 
 
 def test_a_field_overrides_how_its_base_is_pretrained(experiment) -> None:
-    changed = load({"fields.gf13": {"order": 13, "pretrain": {"parts": "1-3", "steps": "1-4"}}})
+    own = {"steps": {"backward": "1-4"}, "muon": None, "updates": 900}
+    changed = load({"fields.gf13": {"order": 13, "pretrain": own}})
     spec = changed.make_pretrain_spec("gf13", 0)
-    assert (spec.parts, spec.steps, spec.updates) == ((1, 3), (1, 4), CONFIG["pretrain"]["updates"])
+    assert (spec.steps, spec.muon, spec.updates) == (StepsSpec(forward=(1, 18), backward=(1, 4)), None, 900)
+    assert spec.learning_rate == CONFIG["pretrain"]["learning_rate"]
     assert spec.field == FieldSpec(13, "fixed")
     assert changed.make_pretrain_spec("gf11", 0) == experiment.make_pretrain_spec("gf11", 0)
 
@@ -155,5 +158,5 @@ def test_last_step_is_always_kept(updates, every, steps) -> None:
 
 
 def test_last_checkpoint_alone_is_evaluated_where_a_suite_says_so(experiment) -> None:
-    assert experiment.make_evaluation_spec("FB_rl_6_9", "pass_6_9", 0).checkpoint_steps == (200,)
-    assert len(experiment.make_evaluation_spec("FB_rl_6_9", "forced_6_9", 0).checkpoint_steps) == 8
+    assert experiment.make_evaluation_spec("FB_rl_6_9", "pass_6_9", 0).checkpoint_steps == (100,)
+    assert len(experiment.make_evaluation_spec("FB_rl_6_9", "forced_6_9", 0).checkpoint_steps) == 4
