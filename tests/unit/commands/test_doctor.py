@@ -43,7 +43,7 @@ def test_work_grows_with_the_run(tiny, estimator):
     assert longer.work == pytest.approx(2 * job.work)
     # A pass to sample, one of the reference and one both ways: ten operations a weight and token.
     prompt, completion = estimator.measure_tokens("rl_6_9")
-    assert job.work == pytest.approx(200 * 32 * (prompt + 8 * completion) * 10 * estimator.weights)
+    assert job.work == pytest.approx(100 * 32 * (prompt + 8 * completion) * 10 * estimator.weights)
     assert 6 * 4 + 7 < completion - 1 < 9 * 4 + 8
 
 
