@@ -1,4 +1,4 @@
-"""What the benchmarks of models share: a trained checkpoint, prompts for it, trainers in turns, one thread, no network."""
+"""What the benchmarks of models share: a trained checkpoint, prompts, trainers in turns, one thread, no network."""
 
 import argparse
 import os
@@ -39,7 +39,8 @@ def compare_trainers(trainers: dict[str, Trainer], turns: int) -> dict[str, floa
         for trainer in trainers.values():
             trainer.train()
         seconds = {name: statistics.median(clock.seconds) for name, clock in clocks.items()}
-        print(f"after turn {turn}: median step", *(f"{name} {value:.3f} s" for name, value in seconds.items()), flush=True)
+        shown = ", ".join(f"{name} {value:.3f} s" for name, value in seconds.items())
+        print(f"after turn {turn}: median step {shown}", flush=True)
     result = {"ratio": round(seconds["stock"] / seconds["ours"], 2)}
     return result | {f"{name}_seconds": round(value, 3) for name, value in seconds.items()}
 
