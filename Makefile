@@ -1,5 +1,6 @@
 # make reproduce    the tiny preset, from nothing to Table 1 and Figures 2-4
-# make test         all tests            make smoke    every rule, in ten minutes
+# make test         all tests, in two halves side by side; each shows what it printed when it is done
+# make smoke        every rule, in ten minutes
 # make chaos        20 runs of one chain, killed at random moments: do they end where an undisturbed one ends?
 # make fuzz         the configuration loader, the reader of completions and the verifier on 100,000 inputs each
 # make env          the virtual environment alone: every package at the version and with a hash of envs/requirements.txt,
@@ -11,7 +12,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SNAKEMAKE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --cores all
 
-.PHONY: reproduce smoke test chaos fuzz env lock audit
+.PHONY: reproduce smoke test test_unit test_workflow chaos fuzz env lock audit
 
 reproduce: env
 	$(SNAKEMAKE)
@@ -21,7 +22,10 @@ smoke: env
 	$(SNAKEMAKE) --configfile workflow/presets/smoke.yaml
 
 test: env
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python -m pytest
+	@$(MAKE) --jobs=2 --output-sync=target --keep-going test_unit test_workflow
+
+test_unit test_workflow: env
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python -m pytest tests/$(@:test_%=%)
 
 chaos: env
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python tests/chaos.py --rounds 20
