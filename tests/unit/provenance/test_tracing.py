@@ -288,7 +288,7 @@ def test_verify_looks_at_all_that_the_workflow_makes():
     }
     assert {path for path in of_seed_1 if path.startswith(("sft/FB/", "rl/FB_rl_6_9/"))} == {
         "sft/FB/seed1/checkpoints/step0",
-        *(f"rl/FB_rl_6_9/seed1/checkpoints/step{step}" for step in range(25, 201, 25)),
+        *(f"rl/FB_rl_6_9/seed1/checkpoints/step{step}" for step in range(25, 101, 25)),
     }
     tables = {f"evaluation/{run}/seed1/{suite}.parquet" for run, suite in experiment.list_evaluations()}
     assert {path for path in of_seed_1 if path.startswith("evaluation/")} == tables
