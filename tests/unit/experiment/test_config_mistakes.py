@@ -204,7 +204,10 @@ BAD = {
     ),
     "pretraining steps of no direction": ({"pretrain.steps": "1-9"}, r"pretrain\.steps: found '1-9', must be object"),
     "an unknown direction": ({"pretrain.steps.sideways": "1-9"}, r"pretrain\.steps: unknown key 'sideways'"),
-    "an unknown family": ({"model.architecture.family": "qwen9"}, r"family: 'qwen9' is not allowed; allowed are qwen2, qwen3"),
+    "an unknown family": (
+        {"model.architecture.family": "qwen9"},
+        r"family: 'qwen9' is not allowed; allowed are qwen2, qwen3",
+    ),
     "more steps than labels": (
         {"datasets.rl_6_9.steps": "6-25"},
         r"datasets\.rl_6_9\.steps: found 6-25 in 1-1 parts, .*24 steps",
