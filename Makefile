@@ -12,7 +12,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SNAKEMAKE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --cores all
 
-.PHONY: reproduce smoke test test_unit test_workflow chaos fuzz env lock audit
+.PHONY: reproduce smoke test test_library test_workflow chaos fuzz env lock audit
 
 reproduce: env
 	$(SNAKEMAKE)
@@ -22,10 +22,13 @@ smoke: env
 	$(SNAKEMAKE) --configfile workflow/presets/smoke.yaml
 
 test: env
-	@$(MAKE) --jobs=2 --output-sync=target --keep-going test_unit test_workflow
+	@$(MAKE) --jobs=2 --output-sync=target --keep-going test_library test_workflow
 
-test_unit test_workflow: env
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python -m pytest tests/$(@:test_%=%)
+# Slurm's test waits most of the time, so it goes with the half that computes.
+test_library: TESTS := tests/unit tests/workflow/test_slurm.py
+test_workflow: TESTS := tests --ignore=tests/unit --ignore=tests/workflow/test_slurm.py
+test_library test_workflow: env
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python -m pytest $(TESTS)
 
 chaos: env
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" python tests/chaos.py --rounds 20
