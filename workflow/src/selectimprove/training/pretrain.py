@@ -164,7 +164,9 @@ class PretrainTrainer(SFTTrainer):
         return functional.cross_entropy(logits, targets)
 
 
-def make_trainer(spec: PretrainSpec, resume_folder: Path, trainer_class: type[SFTTrainer] = PretrainTrainer):
+def make_trainer(
+    spec: PretrainSpec, resume_folder: Path, trainer_class: type[SFTTrainer] = PretrainTrainer
+) -> SFTTrainer:
     """Return the trainer of the base that `spec` describes, before its first update or its resumption."""
     seed = seed_training("pretrain", spec.seed)
     tokenizer = create_tokenizer(spec.field.order)
