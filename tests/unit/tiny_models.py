@@ -40,6 +40,7 @@ ARCHITECTURE = ArchitectureSpec(
     intermediate_size=32,
     rope_theta=1e4,
     initializer_range=0.3,
+    qk_norm=1.0,
 )
 MODEL = ModelSpec("scratch", None, "symbolic", ARCHITECTURE)
 LORA = LoraSpec(rank=2, alpha=4, dropout=0.0)
@@ -171,7 +172,7 @@ def make_pretrain_spec(**changes) -> PretrainSpec:
         "learning_rate": 1e-2,
         "muon": MuonSpec(learning_rate=1e-2, momentum=0.95),
     }
-    values |= {"warmup_share": 0.0, "checkpoint_every": 2, "seed": 0, "threads": 1}
+    values |= {"warmup_share": 0.0, "curriculum_share": 0.5, "checkpoint_every": 2, "seed": 0, "threads": 1}
     return PretrainSpec(model=MODEL, field=FIELD, **(values | changes))
 
 

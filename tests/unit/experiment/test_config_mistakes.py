@@ -208,6 +208,14 @@ BAD = {
         {"model.architecture.family": "qwen9"},
         r"family: 'qwen9' is not allowed; allowed are qwen2, qwen3",
     ),
+    "norms of a family that has none": (
+        {"model.architecture.family": "qwen2"},
+        r"model\.architecture\.qk_norm: found 1\.53 with qwen2, must be a number with qwen3, null with qwen2",
+    ),
+    "norms without their size": (
+        {"model.architecture.qk_norm": None},
+        r"model\.architecture\.qk_norm: found None with qwen3, must be a number",
+    ),
     "more steps than labels": (
         {"datasets.rl_6_9.steps": "6-25"},
         r"datasets\.rl_6_9\.steps: found 6-25 in 1-1 parts, .*24 steps",

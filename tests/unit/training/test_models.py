@@ -1,17 +1,19 @@
 """Tokenizers and checkpoints: what is saved is what is loaded, and nothing that comes with it is run."""
 
+import dataclasses
 import json
 import pickle
 
 import pytest
 import torch
 from needs import require
-from tiny_models import ARCHITECTURE, LORA, Payload, make_model, save_model
+from tiny_models import ARCHITECTURE, LORA, ORDER, Payload, make_model, save_model
 
 from selectimprove.experiment.specs import ConvertSpec, ModelSpec
 from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.training.convert import convert
 from selectimprove.training.models import (
+    create_model,
     create_tokenizer,
     decode_completion,
     encode_completion,
@@ -93,6 +95,14 @@ def save_adapter(folder, base):
 
     get_peft_model(load_model(str(base)), make_lora_config(LORA)).save_pretrained(folder)
     return folder
+
+
+def test_norms_of_queries_and_keys_begin_at_their_size():
+    tokenizer = create_tokenizer(ORDER)
+    model = create_model(dataclasses.replace(ARCHITECTURE, qk_norm=1.5), tokenizer)
+    norms = [norm for layer in model.model.layers for norm in (layer.self_attn.q_norm, layer.self_attn.k_norm)]
+    assert len(norms) == 2 * ARCHITECTURE.layers and all((norm.weight == 1.5).all() for norm in norms)
+    create_model(dataclasses.replace(ARCHITECTURE, family="qwen2", qk_norm=None), tokenizer)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "adapter_model.bin"])

@@ -80,8 +80,7 @@ def test_each_direction_has_steps_of_its_own():
     assert is_share(lengths["x"].total(), LOGS, 0.7)
     for bounds, counts in ((spec.steps.forward, lengths["x"]), (spec.steps.backward, lengths["y"])):
         choices = bounds[1] - bounds[0] + 1
-        for steps, count in counts.items():  # the lesser of two draws
-            assert is_share(count, counts.total(), (2 * (bounds[1] - steps) + 1) / choices**2)
+        assert all(is_share(count, counts.total(), 1 / choices) for count in counts.values())
 
 
 def test_no_part_of_a_log_starts_from_the_answer_before_it():
@@ -145,6 +144,18 @@ def test_loss_is_on_execution_and_on_results_only(parts):
             assert all(word.startswith("e") for word in trained)
     written = [write_log(spec, index) for index in range(spec.updates * spec.logs_per_update)]
     assert logs == {" ".join([*(continuation for _, continuation in log), "<eos>"]) for log in written}
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_short_logs_come_first(share):
+    spec = make_pretrain_spec(updates=400, curriculum_share=share, steps=StepsSpec(forward=(1, 9), backward=(1, 9)))
+    rows = encode_corpus(spec, create_tokenizer(ORDER))
+    size = spec.logs_per_update
+    lengths = [len(rows[2 * size * update]["input_ids"]) for update in range(spec.updates)]
+    rank = sorted(lengths).index(max(lengths[: spec.updates // 10])) / spec.updates
+    assert rank < 0.6 if share else rank > 0.8  # at share 0.5, the expected rank is the root of 0.1 / 0.5
+    late = lengths[spec.updates // 2 :]
+    assert min(late) == min(lengths) and max(late) == max(lengths)
 
 
 def test_training_is_that_of_the_stock_trainer(tmp_path):

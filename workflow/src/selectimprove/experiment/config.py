@@ -153,6 +153,11 @@ def check_model(values: dict[str, Any]) -> ModelSpec:
             f"model.architecture.hidden_size: found {architecture['hidden_size']}, "
             f"must be a multiple of twice the heads ({architecture['heads']})"
         )
+    if (architecture["qk_norm"] is None) != (architecture["family"] == "qwen2"):
+        raise ConfigError(
+            f"model.architecture.qk_norm: found {architecture['qk_norm']} with {architecture['family']}, "
+            "must be a number with qwen3, null with qwen2"
+        )
     return build_spec(ModelSpec, {**values, "source": source})
 
 

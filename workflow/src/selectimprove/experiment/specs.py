@@ -31,7 +31,11 @@ class LoraSpec:
 
 @dataclass(frozen=True)
 class ArchitectureSpec:
-    """The small model that `source: scratch` pretrains; family: qwen2, or qwen3, which normalises queries and keys."""
+    """The small model that `source: scratch` pretrains.
+
+    family: qwen2, or qwen3, which normalises queries and keys; qk_norm: what the weights of these norms are before
+    training, None with qwen2.
+    """
 
     family: str
     hidden_size: int
@@ -40,6 +44,7 @@ class ArchitectureSpec:
     intermediate_size: int
     rope_theta: float
     initializer_range: float
+    qk_norm: float | None
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,8 @@ class PretrainSpec:
     """Pretraining of the tiny base on execution logs of `parts` parts of `steps` steps and on single field facts.
 
     forward_share: the share of parts that are executed forward; learning_rate: of AdamW, which trains all that Muon
-    does not; threads: of the CPU, whose number moves rounding.
+    does not; curriculum_share: the share of the updates in which logs grow longer; threads: of the CPU, whose number
+    moves rounding.
     """
 
     model: ModelSpec
@@ -101,10 +107,11 @@ class PretrainSpec:
     learning_rate: float
     muon: MuonSpec | None
     warmup_share: float
+    curriculum_share: float
     checkpoint_every: int
     threads: int
     seed: int
-    recipe_version: int = 4
+    recipe_version: int = 5
 
 
 @dataclass(frozen=True)

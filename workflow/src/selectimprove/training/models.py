@@ -43,7 +43,7 @@ def create_tokenizer(order: int) -> PreTrainedTokenizerFast:
 def create_model(architecture: ArchitectureSpec, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     """Return a randomly initialised model (global torch RNG) of this family and shape for the tokenizer."""
     config_class, model_class = FAMILIES[architecture.family]
-    return model_class(
+    model = model_class(
         config_class(
             vocab_size=len(tokenizer),
             hidden_size=architecture.hidden_size,
@@ -61,6 +61,10 @@ def create_model(architecture: ArchitectureSpec, tokenizer: PreTrainedTokenizerB
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    for layer in model.model.layers if architecture.qk_norm is not None else []:
+        torch.nn.init.constant_(layer.self_attn.q_norm.weight, architecture.qk_norm)
+        torch.nn.init.constant_(layer.self_attn.k_norm.weight, architecture.qk_norm)
+    return model
 
 
 def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokenizerBase:

@@ -9,9 +9,9 @@ A pretrained language model brings what the tiny model must be given: knowing ho
   own, which is not the answer before it.
 - facts: single steps (value, label, sign, operand, result) in a batch of their own; only results carry loss.
 
-One update takes `logs_per_update` logs and as many rows of facts. The parts of a log, and the steps of each, are the
-lesser of two draws, so that short logs are common and long ones rare; logs of like length share an update, to save
-padding.
+One update takes `logs_per_update` logs and as many rows of facts. The parts of a log are the lesser of two draws, so that
+few are more common; the steps of each are drawn evenly. Logs of like length share an update, to save padding, and short
+ones come first.
 """
 
 import logging
@@ -56,11 +56,6 @@ def draw_field(spec: PretrainSpec, *key: str | int) -> Field:
     return Field.shuffled(spec.field.order, spec.seed)
 
 
-def draw_lesser(stream: random.Random, bounds: tuple[int, int]) -> int:
-    """Return the lesser of two numbers between the bounds, both included."""
-    return min(stream.randint(*bounds), stream.randint(*bounds))
-
-
 def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
     """Return log `index` as (context, continuation) pairs in a row: the loss is on the continuations only.
 
@@ -71,9 +66,10 @@ def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
     stream = random_stream(*key)
     order = spec.field.order
     field = draw_field(spec, *key)
-    parts = draw_lesser(random_stream(*key, "parts"), spec.parts)
+    draw_parts = random_stream(*key, "parts")
+    parts = min(draw_parts.randint(*spec.parts), draw_parts.randint(*spec.parts))
     strategies = ["forward" if stream.random() < spec.forward_share else "backward" for _ in range(parts)]
-    lengths = [draw_lesser(stream, getattr(spec.steps, strategy)) for strategy in strategies]
+    lengths = [stream.randint(*getattr(spec.steps, strategy)) for strategy in strategies]
     chains = [
         (
             stream.choice(("evaluation", "inversion")),
@@ -114,7 +110,11 @@ def write_facts(spec: PretrainSpec, index: int) -> list[str]:
 
 
 def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dataset:
-    """Return the corpus in training order: for each update a batch of logs, then a batch of facts."""
+    """Return the corpus in training order: for each update a batch of logs, then a batch of facts.
+
+    Batches come in random order, but for a curriculum (Bengio et al. 2009): each draws a time between 0 and 1, and the
+    one at a share r of them, sorted by length, comes no sooner than at time r x `curriculum_share`.
+    """
     vocabulary = tokenizer.get_vocab()
     logs = []
     for index in range(spec.updates * spec.logs_per_update):
@@ -126,10 +126,11 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
         logs.append({name: [*ids, tokenizer.eos_token_id] for name, ids in row.items()})
     logs.sort(key=lambda row: len(row["input_ids"]))
     batches = [logs[at : at + spec.logs_per_update] for at in range(0, len(logs), spec.logs_per_update)]
-    random_stream("pretrain", "order", spec.seed).shuffle(batches)
+    stream = random_stream("pretrain", "order", spec.seed)
+    times = [max(stream.random(), spec.curriculum_share * rank / spec.updates) for rank in range(spec.updates)]
     rows = []
-    for update, batch in enumerate(batches):
-        rows += batch
+    for update, rank in enumerate(sorted(range(spec.updates), key=times.__getitem__)):
+        rows += batches[rank]
         for row in range(spec.logs_per_update):
             words = write_facts(spec, update * spec.logs_per_update + row)
             ids = [vocabulary[word] for word in words]
