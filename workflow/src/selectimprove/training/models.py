@@ -61,9 +61,10 @@ def create_model(architecture: ArchitectureSpec, tokenizer: PreTrainedTokenizerB
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    for layer in model.model.layers if architecture.qk_norm is not None else []:
-        torch.nn.init.constant_(layer.self_attn.q_norm.weight, architecture.qk_norm)
-        torch.nn.init.constant_(layer.self_attn.k_norm.weight, architecture.qk_norm)
+    if architecture.qk_norm is not None:
+        for layer in model.model.layers:
+            torch.nn.init.constant_(layer.self_attn.q_norm.weight, architecture.qk_norm)
+            torch.nn.init.constant_(layer.self_attn.k_norm.weight, architecture.qk_norm)
     return model
 
 

@@ -9,8 +9,8 @@ A pretrained language model brings what the tiny model must be given: knowing ho
   own, which is not the answer before it.
 - facts: single steps (value, label, sign, operand, result) in a batch of their own; only results carry loss.
 
-One update takes `logs_per_update` logs and as many rows of facts. The parts of a log are the lesser of two draws, so
-that few are common; the steps of each are drawn evenly. Logs of like length share an update, to save padding, and short
+One update takes `logs_per_update` logs and as many rows of facts. A log has as many parts as the lesser of two draws
+says, mostly few; the steps of each are drawn evenly. Logs of like length share an update, to save padding, and short
 ones come first.
 """
 
