@@ -51,27 +51,31 @@ def test_prompt_is_a_user_message_and_completion_ends_the_turn(base, data):
 
 def compute_as_on_a_gpu(monkeypatch):
     """Let weights that are not trained be bfloat16, and trainers compute in it."""
-    monkeypatch.setattr(models, "find_dtype", lambda: torch.bfloat16)
+    for module in (models, grpo):
+        monkeypatch.setattr(module, "find_dtype", lambda: torch.bfloat16)
     for stage in (sft, grpo):
         settings = stage.trainer_settings
         monkeypatch.setattr(stage, "trainer_settings", lambda *key, settings=settings: settings(*key) | {"bf16": True})
 
 
+@pytest.mark.parametrize("lora", [None, LORA], ids=["all weights", "LoRA"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_sft_rl_and_evaluation_of_a_model_folder(base, data, tmp_path, monkeypatch, dtype):
+def test_sft_rl_and_evaluation_of_a_model_folder(base, data, tmp_path, monkeypatch, dtype, lora):
     if dtype == torch.bfloat16:
         compute_as_on_a_gpu(monkeypatch)
     model = ModelSpec(str(base), None, "sentences", ARCHITECTURE)
     start = tmp_path / "sft" / "step0"
-    spec = make_sft_spec(lora=LORA)
+    spec = make_sft_spec(lora=lora)
     spec = type(spec)(**{**vars(spec), "model": model})
     sft.train(spec, str(base), data / "sft_FB", start, tmp_path / "sft.csv", tmp_path / "resume" / "sft")
-    rl = make_rl_spec(lora=LORA, updates=2, max_completion_tokens=120)
+    rl = make_rl_spec(lora=lora, updates=2, max_completion_tokens=120)
     rl = type(rl)(**{**vars(rl), "model": model})
     last = tmp_path / "rl" / "step2"
     grpo.train(rl, start, data / "rl_2_3" / "train.jsonl", [last], tmp_path / "rl.csv", tmp_path / "resume" / "rl")
-    assert {weight.dtype for weight in load_file(start / "model.safetensors").values()} == {dtype}
-    assert {weight.dtype for weight in load_file(last / "adapter_model.safetensors").values()} == {torch.float32}
+    trained = "model.safetensors" if lora is None else "adapter_model.safetensors"
+    expected = torch.float32 if lora is None else dtype
+    assert {weight.dtype for weight in load_file(start / "model.safetensors").values()} == {expected}
+    assert {weight.dtype for weight in load_file(last / trained).values()} == {torch.float32}
     assert pd.read_csv(tmp_path / "sft.csv")["loss"].notna().all()
     assert len(pd.read_csv(tmp_path / "rl.csv")) == 2
     suite = make_suite(max_completion_tokens=120, forced_strategies=("backward",))

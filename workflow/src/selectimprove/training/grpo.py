@@ -33,12 +33,13 @@ from selectimprove.tasks.texts import TEXT_FORMS
 from selectimprove.training.models import (
     decode_completion,
     encode_prompt,
+    find_dtype,
     find_training_dtype,
     load_model,
     load_tokenizer,
     make_lora_config,
 )
-from selectimprove.training.sampling import sample_completions
+from selectimprove.training.sampling import Sampler
 from selectimprove.training.trainers import (
     IGNORED,
     find_resume_folder,
@@ -61,6 +62,8 @@ class SharedPromptTrainer(GRPOTrainer):
     so that they can share their prompt.
     """
 
+    _sampler: Sampler | None = None  # kept, since what it captures on a GPU holds for all steps
+
     def _tokenize_prompts(self, prompts):
         return [encode_prompt(self._tokenizer, prompt) for prompt in prompts], None, {}
 
@@ -70,16 +73,16 @@ class SharedPromptTrainer(GRPOTrainer):
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images
             )
         with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
-            completion_ids = sample_completions(
-                model,
-                prompt_ids[::num_generations],
-                completions_per_prompt=num_generations,
-                temperature=self.temperature,
-                max_completion_tokens=self.max_completion_length,
-                eos_token_id=self._tokenizer.eos_token_id,
-                pad_token_id=self._tokenizer.pad_token_id,
-            )
-        return completion_ids, None
+            if self._sampler is None:
+                self._sampler = Sampler(
+                    model,
+                    temperature=self.temperature,
+                    max_completion_tokens=self.max_completion_length,
+                    eos_token_id=self._tokenizer.eos_token_id,
+                    pad_token_id=self._tokenizer.pad_token_id,
+                    dtype=find_dtype(),
+                )
+            return self._sampler.sample(prompt_ids[::num_generations], num_generations), None
 
     def _prepare_inputs(self, generation_batch):
         if self._step % self.args.steps_per_generation == 0 or self._buffered_inputs is None:
