@@ -18,7 +18,7 @@ from selectimprove.training import pretrain
 
 
 def main() -> None:
-    arguments = prepare(__doc__, "--turns", 8, trained=False)
+    arguments = prepare(__doc__, "--turns", 8, preset=None)
     declared = load_preset("tiny").make_pretrain_spec("gf11", 0)
     spec = dataclasses.replace(declared, updates=STEPS_A_TURN, checkpoint_every=STEPS_A_TURN + 1)
     with tempfile.TemporaryDirectory() as folder:

@@ -21,14 +21,19 @@ from selectimprove.training.sampling import sample_completions
 MAX_COMPLETION_TOKENS = 52
 
 
-def generate_completions(model, tokenizer, prompts, copies):
+def generate_completions(model, tokenizer, prompts, copies, max_tokens=MAX_COMPLETION_TOKENS):
     """Complete each prompt `copies` times with model.generate; return the completions, each up to its end."""
     rows = [prompt for prompt in prompts for _ in range(copies)]
     longest = max(map(len, rows))
-    ids = torch.tensor([[tokenizer.pad_token_id] * (longest - len(row)) + row for row in rows])
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    padding = [longest - len(row) for row in rows]
+    ids = torch.tensor([[tokenizer.pad_token_id] * pads + row for pads, row in zip(padding, rows, strict=True)])
+    mask = (torch.arange(longest) >= torch.tensor(padding)[:, None]).long()
     output = model.generate(
-        input_ids=ids, attention_mask=mask, do_sample=False, max_new_tokens=MAX_COMPLETION_TOKENS, use_cache=True
+        input_ids=ids.to(model.device),
+        attention_mask=mask.to(model.device),
+        do_sample=False,
+        max_new_tokens=max_tokens,
+        use_cache=True,
     )
     completions = []
     for row in output[:, longest:].tolist():

@@ -45,15 +45,16 @@ def compare_trainers(trainers: dict[str, Trainer], turns: int) -> dict[str, floa
     return result | {f"{name}_seconds": round(value, 3) for name, value in seconds.items()}
 
 
-def prepare(description: str, option: str, default: int, trained: bool = True) -> argparse.Namespace:
+def prepare(description: str, option: str, default: int, preset: str | None = "tiny") -> argparse.Namespace:
     """Read the command line, with one option of the benchmark's own, a count, and set this process up.
 
-    trained: whether the benchmark takes a trained checkpoint and prompts.
+    preset: whose trained checkpoint and prompts the benchmark takes, unless told otherwise; None: it takes none.
     """
     parser = argparse.ArgumentParser(description=description)
-    if trained:
-        parser.add_argument("--checkpoint", type=Path, default=Path("results/tiny/sft/FB/seed0/checkpoints/step0"))
-        parser.add_argument("--prompts", type=Path, default=Path("results/tiny/data/rl_6_9/seed0/train.jsonl"))
+    if preset:
+        results = Path("results") / preset
+        parser.add_argument("--checkpoint", type=Path, default=results / "sft/FB/seed0/checkpoints/step0")
+        parser.add_argument("--prompts", type=Path, default=results / "data/rl_6_9/seed0/train.jsonl")
     parser.add_argument(option, type=int, default=default)
     prepare_process(threads=1)
     return parser.parse_args()
