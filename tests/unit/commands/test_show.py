@@ -108,11 +108,10 @@ def sample(checkpoint, prompt, opening, completions, tokens, temperature=0.7, la
     for place, ids in enumerate(begun):
         if re.fullmatch("e[0-4]", word := tokenizer.decode(ids[len(opened) : len(opened) + 1])):
             begun[place] = tokenizer(f"{opening} {word} {label}", add_special_tokens=False)["input_ids"]
-    ended = [tokenizer.eos_token_id in ids for ids in begun]
-    rest = iter(go_on([ids for ids, end in zip(begun, ended, strict=True) if not end], 1, tokens - max(map(len, begun))))
-    return [
-        decode_completion(tokenizer, ids if end else ids + next(rest)) for ids, end in zip(begun, ended, strict=True)
-    ]
+    going_on = [ids for ids in begun if tokenizer.eos_token_id not in ids]
+    for ids, rest in zip(going_on, go_on(going_on, 1, tokens - max(map(len, begun))), strict=True):
+        ids += rest
+    return [decode_completion(tokenizer, ids) for ids in begun]
 
 
 @pytest.mark.parametrize(("strategy", "opening"), [(None, ""), ("forward", "x"), ("backward", "y")])
@@ -363,7 +362,7 @@ def test_arguments_that_do_not_fit_are_refused(made, capsys, arguments):
         ),
         (
             "x e2 L8 / e9 e6 L7 - e5 e2 A x e2 y e0",
-            'right answer, mixed strategies. First wrong step: step 1 of 2, lost_place: '
+            "right answer, mixed strategies. First wrong step: step 1 of 2, lost_place: "
             '"L8 / e9 e6" should be "L7 + e5 e6".',
         ),
         (

@@ -42,7 +42,8 @@ def select_rows(claim: ClaimSpec, scores: pd.DataFrame, run: str) -> pd.DataFram
     rows = select_last(scores[(scores["run"] == run) & (scores["suite"] == claim.suite)])
     if claim.kind != "all":
         rows = rows[rows["kind"] == claim.kind]
-    return credit_strategies(rows[rows["forced_strategy"].isna() | (rows["forced_strategy"] == rows["kind"].map(SUITED))])
+    suited = rows["forced_strategy"].isna() | (rows["forced_strategy"] == rows["kind"].map(SUITED))
+    return credit_strategies(rows[suited])
 
 
 def measure_problems(claim: ClaimSpec, scores: pd.DataFrame) -> pd.Series:

@@ -21,7 +21,13 @@ from selectimprove.tasks.problems import AnyProblem
 from selectimprove.tasks.rewards import CUT
 from selectimprove.tasks.strategies import OPENING_NAMES, STRATEGIES, read_completion
 from selectimprove.tasks.texts import TEXT_FORMS, TextForm
-from selectimprove.training.models import decode_completion, encode_completion, encode_prompt, load_model, load_tokenizer
+from selectimprove.training.models import (
+    decode_completion,
+    encode_completion,
+    encode_prompt,
+    load_model,
+    load_tokenizer,
+)
 from selectimprove.training.sampling import sample_completions
 from selectimprove.training.trainers import log_loop
 

@@ -30,7 +30,7 @@ COLUMNS = {
     "kind": "'evaluation', 'inversion' or 'composition'",
     "steps": "number of steps of the problem",
     "parts": "number of its parts, 1 but for a composition",
-    "strategy": "'forward', 'backward' or 'none', as read from opening and steps; 'mixed' where these, or parts, differ",
+    "strategy": "'forward', 'backward' or 'none', by opening and steps; 'mixed' where these or parts differ",
     "forced_strategy": "the strategy that it was made to begin with; missing: none",
     "correct": "whether the verifier accepts the completion",
     "answered": "whether the completion has its answer line (a composition: one for each part), right or wrong",

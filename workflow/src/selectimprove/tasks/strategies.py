@@ -12,8 +12,8 @@ A trace of which opening and steps differ is "mixed", one without an opening is 
 """
 
 from collections.abc import Iterable
-from itertools import pairwise
 from dataclasses import dataclass
+from itertools import pairwise
 
 from selectimprove.tasks.field import INVERSE_OPERATORS
 from selectimprove.tasks.problems import AnyProblem, Problem

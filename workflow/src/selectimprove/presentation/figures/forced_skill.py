@@ -1,9 +1,9 @@
 """Forced skill: what a model can do with each strategy, whether or not it picks it, during RL; a column for each run.
 
-Top: routing, the share of forward completions, by kind; dotted, where there are any, that of mixed ones, which open with
-one strategy and go on in the other. Bottom: skill, the share of completions made to begin with the strategy that suits
-their kind that are right and follow it. Where the top moves and the bottom does not, RL only selects. Step 0 is the SFT
-model. Bands are 95 % Wilson intervals over problems.
+Top: routing, the share of forward completions, by kind; dotted, where there are any, that of mixed ones, which open
+with one strategy and go on in the other. Bottom: skill: of completions that are made to begin with the strategy that
+suits their kind, the share that is right and follows it. Where the top moves and the bottom does not, RL only selects.
+Step 0 is the SFT model. Bands are 95 % Wilson intervals over problems.
 """
 
 import pandas as pd
