@@ -44,7 +44,7 @@ def draw(scores: pd.DataFrame) -> Figure:
             draw_accuracy(below, forced[(forced["curve"] == curve) & (forced["kind"] == kind)], look)
         for axes in (above, below):
             finish_axes(axes)
-    grid[0, 0].set_ylabel("routing:\nforward completions (%)")
-    grid[1, 0].set_ylabel("skill when made to begin\nwith the suited strategy (%)")
+    grid[0, 0].set_ylabel("routing:\nforward (%)")
+    grid[1, 0].set_ylabel("skill when made to open\nwith the suited strategy (%)")
     add_legend(figure, *grid[0, 0].get_legend_handles_labels(), columns=len(KINDS))
     return figure
