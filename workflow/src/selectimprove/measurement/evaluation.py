@@ -66,7 +66,7 @@ def sample_strategy(
 
     strategy: the one that they are made to begin with; None: they begin freely. Forced are the words of its opening
     and, behind the value, which the model writes, those that begin its first step. Where no value can be read, the
-    completion goes on from what the model wrote in its place, and its strategy is "none".
+    completion goes on from what the model wrote in its place.
     """
     prompts = [encode_prompt(tokenizer, text.write_prompt(problem)) for problem in problems]
     sample = functools.partial(
