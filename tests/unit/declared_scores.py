@@ -26,7 +26,10 @@ def make_declared_scores(experiment: Experiment, name: str) -> pd.DataFrame:
 
 
 def make_run_scores(experiment: Experiment, run: str, suite: str, seed: int) -> pd.DataFrame:
-    """Return the scores of one run on one suite for one seed: a right answer and a strategy at random."""
+    """Return the scores of one run on one suite for one seed: a right answer and a strategy at random.
+
+    One completion in eight opens with one strategy and goes on in the other, also of those that are made to begin so.
+    """
     spec = experiment.make_evaluation_spec(run, suite, seed)
     dataset = experiment.datasets[spec.suite.dataset]
     cells = plan_strata(dataset, "test", seed)[: spec.suite.problems]
@@ -45,6 +48,7 @@ def make_run_scores(experiment: Experiment, run: str, suite: str, seed: int) -> 
     size = len(rows)
     correct = generator.random(size) < generator.random()
     opened = pd.Series(generator.choice(["forward", "backward"], size))
+    mixed = generator.random(size) < 1 / 8
     return rows.assign(
         run=run,
         sft_run=spec.sft_run,
@@ -53,7 +57,7 @@ def make_run_scores(experiment: Experiment, run: str, suite: str, seed: int) -> 
         suite=suite,
         checkpoint=f"checkpoints/{run}/" + rows["checkpoint_step"].astype(str),
         checkpoint_digest="",
-        strategy=rows["forced_strategy"].fillna(opened).where(rows["kind"].isin(KINDS), "mixed"),
+        strategy=rows["forced_strategy"].fillna(opened).where(rows["kind"].isin(KINDS) & ~mixed, "mixed"),
         correct=correct,
         answered=True,
         first_wrong_step=None,

@@ -32,9 +32,9 @@ CLAIMS = [
 
 
 def spoil(completion: str, way: int) -> str:
-    """Return a right completion made wrong in one of five ways."""
+    """Return a right completion made wrong in one of six ways."""
     words = completion.split(" ")
-    match way % 5:
+    match way % 6:
         case 0:
             words[5] = "e0" if words[5] != "e0" else "e1"  # the result of the first step
         case 1:
@@ -45,6 +45,9 @@ def spoil(completion: str, way: int) -> str:
             words = words[:9]
         case 4:
             words = ["</script><script>alert(1)</script>", "<b>e1</b>"]
+        case 5:  # opens with the other strategy, and is not right in the end
+            ends = ("e0" if words[end] != "e0" else "e1" for end in (-3, -1))
+            words = [{"x": "y", "y": "x"}[words[0]], *words[1:-3], next(ends), "y", next(ends)]
     return " ".join(words)
 
 

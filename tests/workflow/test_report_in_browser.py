@@ -77,7 +77,7 @@ def test_filters_change_what_is_shown(page):
     for heading, verdict, strategy in cards:
         assert heading.startswith("FB_rl_6_9 at step 50: inversion, 9 steps")
         assert verdict.startswith("Wrong")
-        assert strategy in ("forward", "backward", "none")
+        assert strategy in ("forward", "backward", "none", "mixed")
     assert page.locator(".trace .wrong").count() == len(cards)
     assert all("should be" in piece for piece in page.locator(".trace .wrong").all_inner_texts())
     find_list(page, "Answer").select_option("right")

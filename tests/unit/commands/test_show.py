@@ -87,21 +87,31 @@ def find_completions(output) -> list[str]:
     return re.findall(r"^Completion \d+: .*\n  (.*)$", output, re.MULTILINE)
 
 
-def sample(checkpoint, prompt, opening, completions, tokens, temperature=0.7) -> list[str]:
-    """Return the texts that the sampler gives under the command's seed 0, the opening words before them."""
+def sample(checkpoint, prompt, opening, completions, tokens, temperature=0.7, label="", value_tokens=1) -> list[str]:
+    """Return the texts that the sampler gives under the command's seed 0.
+
+    With an opening: behind the value it writes there, of so many tokens, comes `label`; or what it wrote, if no value.
+    """
     tokenizer, model = load_tokenizer(str(checkpoint)), load_model(str(checkpoint)).eval()
-    begun = tokenizer(opening, add_special_tokens=False)["input_ids"]
     torch.manual_seed(hash_seed("show", 0))
-    sampled = sample_completions(
-        model,
-        [encode_prompt(tokenizer, prompt) + begun],
-        completions_per_prompt=completions,
-        temperature=temperature,
-        max_completion_tokens=tokens - len(begun),
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return [decode_completion(tokenizer, begun + ids) for ids in sampled]
+
+    def go_on(begun, count, room):
+        prompts = [encode_prompt(tokenizer, prompt) + ids for ids in begun]
+        settings = {"temperature": temperature, "max_completion_tokens": room, "pad_token_id": tokenizer.pad_token_id}
+        settings |= {"completions_per_prompt": count, "eos_token_id": tokenizer.eos_token_id}
+        return sample_completions(model, prompts, **settings)
+
+    if not opening:
+        return [decode_completion(tokenizer, ids) for ids in go_on([[]], completions, tokens)]
+    opened = tokenizer(opening, add_special_tokens=False)["input_ids"]
+    begun = [opened + ids for ids in go_on([opened], completions, value_tokens + 1)]
+    for place, ids in enumerate(begun):
+        if re.fullmatch("e[0-4]", word := tokenizer.decode(ids[len(opened) : len(opened) + 1])):
+            begun[place] = tokenizer(f"{opening} {word} {label}", add_special_tokens=False)["input_ids"]
+    going_on = [ids for ids in begun if tokenizer.eos_token_id not in ids]
+    for ids, rest in zip(going_on, go_on(going_on, 1, tokens - max(map(len, begun))), strict=True):
+        ids += rest
+    return [decode_completion(tokenizer, ids) for ids in begun]
 
 
 @pytest.mark.parametrize(("strategy", "opening"), [(None, ""), ("forward", "x"), ("backward", "y")])
@@ -111,7 +121,8 @@ def test_free_and_forced_completions_are_shown_with_verdicts(made, capsys, strat
     checkpoint = made / "rl/FB_rl/seed0/checkpoints/step10"
     row = read_rows(made / "data/rl_2_3/seed0/test.jsonl")[3]
     problem = row["problem"]
-    expected = sample(checkpoint, row["prompt"], opening, completions=4, tokens=20)
+    label = f"L{problem.first_label if strategy == 'forward' else problem.first_label + problem.steps - 1}"
+    expected = sample(checkpoint, row["prompt"], opening, completions=4, tokens=20, label=label)
     assert len(set(expected)) == 4
     assert all(completion.startswith(opening) for completion in expected)
     lines = output.splitlines()
@@ -193,14 +204,14 @@ def test_checkpoint_of_sentences_takes_and_writes_sentences(tmp_path, capsys):
     row = read_rows(data / "test.jsonl")[0]
     prompt = "".join(f"  {line}\n" for line in row["prompt"].split("\n"))
     forced = ["--run", "FB", "--prompt", row["prompt"], "--strategy", "backward", "--completions", 1]
-    output = show(capsys, tmp_path / "results", *forced, "--max-completion-tokens", 20)
+    output = show(capsys, tmp_path / "results", *forced, "--max-completion-tokens", 40)
     assert prompt in output
-    (completion,) = sample(checkpoint, row["prompt"], "y =", completions=1, tokens=20)
+    (completion,) = sample(checkpoint, row["prompt"], "y =", completions=1, tokens=40, value_tokens=3)
     assert completion.startswith("y =")
     assert f"\n  {completion.splitlines()[0]}" in output
     assert "Right, backward" in output
     message = refuse(capsys, tmp_path / "results", *forced, "--max-completion-tokens", 2)
-    assert message.startswith("--max-completion-tokens 2: from 3 to ")
+    assert message.startswith("--max-completion-tokens 2: from 10 to ")
 
 
 def test_mistakes_are_told_in_one_sentence(made, capsys):
@@ -257,7 +268,7 @@ def test_room_for_completions_is_checked(made, capsys):
     assert refuse(capsys, made, *arguments, 0) == "--max-completion-tokens 0: from 1 to 1012 are possible here"
     assert refuse(capsys, made, *arguments, 1013) == "--max-completion-tokens 1013: from 1 to 1012 are possible here"
     message = refuse(capsys, made, *arguments, 1, "--strategy", "forward")
-    assert message == "--max-completion-tokens 1: from 2 to 1012 are possible here"
+    assert message == "--max-completion-tokens 1: from 4 to 1012 are possible here"
 
 
 @pytest.mark.parametrize(
@@ -350,6 +361,11 @@ def test_arguments_that_do_not_fit_are_refused(made, capsys, arguments):
             'wrong answer, forward. First wrong step: step 2 of 2, wrong_fact: "L8 * e9 e4" should be "L8 * e9 e0".',
         ),
         (
+            "x e2 L8 / e9 e6 L7 - e5 e2 A x e2 y e0",
+            "right answer, mixed strategies. First wrong step: step 1 of 2, lost_place: "
+            '"L8 / e9 e6" should be "L7 + e5 e6".',
+        ),
+        (
             "y e1 A x e2 y e0",
             'right answer, backward. First wrong step: the opening, wrong_opening: "y e1" should be "y e0".',
         ),
@@ -390,7 +406,8 @@ def test_words_for_a_composition():
     right = [SYMBOLIC.write_completion(STRATEGIES["forward"](part), GF11, part.first_label) for part in problem.parts]
     wrong = f"{right[0]} L9 x {answer} L9 - e1 e0"
     assert describe_completion(wrong, problem, SYMBOLIC) == (
-        'wrong answer, forward. First wrong step: part 2, step 1 of 1, lost_place: "L9 - e1 e0" should be "L9 + e1 e0".'
+        "wrong answer, mixed strategies. First wrong step: part 2, step 1 of 1, lost_place: "
+        '"L9 - e1 e0" should be "L9 + e1 e0".'
     )
     assert describe_completion(f"{right[0]} y", problem, SYMBOLIC).startswith("wrong answer, mixed strategies. ")
 

@@ -86,14 +86,20 @@ def test_forced_suites_count_the_completions_of_the_suited_strategy():
         make_rows("FB", 0, "inversion", 6, correct).assign(forced_strategy=name, suite="forced_6_9")
         for name, correct in (("forward", [True] * 4), ("backward", [True, False, False, False]))
     ]
+    forced[1]["strategy"] = "backward"
     claim = make_claim(terms={"FB": 1}, suite="forced_6_9")
     assert measure_problems(claim, pd.concat([free, *forced])).mean() == pytest.approx(0.25)
+    forced[1]["strategy"] = ["mixed", "backward", "backward", "backward"]
+    assert measure_problems(claim, pd.concat([free, *forced])).mean() == 0
 
 
 def test_measures_of_routing():
     rows = pd.concat([make_rows("FB", 0, kind, 6, [False] * 4) for kind in ("evaluation", "inversion")])
     rows["strategy"] = ["forward", "forward", "forward", "backward"] * 2
     for measure, value in (("forward_share", 0.75), ("suited_share", 0.5)):
+        assert judge(make_claim(measure=measure, terms={"FB": 1}), rows)["statistic"] == pytest.approx(value)
+    rows["strategy"] = ["forward", "forward", "forward", "mixed"] * 2
+    for measure, value in (("forward_share", 0.75), ("suited_share", 0.375)):
         assert judge(make_claim(measure=measure, terms={"FB": 1}), rows)["statistic"] == pytest.approx(value)
 
 

@@ -15,13 +15,15 @@ PROBLEMS = 40  # a cell
 FACTORS = st.floats(0, 1)
 
 
-def make_checkpoint(run, step, kind, length, forward_share, skill, seed=0, none_share=0.0):
+def make_checkpoint(run, step, kind, length, forward_share, skill, seed=0, **shares):
     """Return free and forced rows of one checkpoint in one cell with exactly this routing and skill.
 
-    skill: share of right completions by strategy; shares are multiples of 1 / PROBLEMS, also among those opened so.
+    skill: share of right completions by strategy; shares are multiples of 1 / PROBLEMS, also among those that follow
+    it. shares: of what is neither forward nor backward.
     """
-    forward, none = round(PROBLEMS * forward_share), round(PROBLEMS * none_share)
-    counts = {"forward": forward, "backward": PROBLEMS - forward - none, "none": none}
+    others = {name: round(PROBLEMS * share) for name, share in shares.items()}
+    forward = round(PROBLEMS * forward_share)
+    counts = {"forward": forward, "backward": PROBLEMS - forward - sum(others.values()), **others}
     strategies = [name for name, count in counts.items() for _ in range(count)]
     correct = [i < round(count * skill.get(name, 0)) for name, count in counts.items() for i in range(count)]
     parts = [make_rows(run, step, kind, length, correct, seed).assign(strategy=strategies)]
@@ -87,24 +89,49 @@ def test_parts_add_up_to_the_measured_gain_whatever_the_forced_skill():
         scores = make_pair((0.5, {"forward": 0.5, "backward": 0.5}), (0.5, {"forward": 0.5, "backward": 0.5}))
         scores["correct"] = rng.random(len(scores)) < 0.5
         free = scores["forced_strategy"].isna()
-        scores.loc[free, "strategy"] = rng.choice(["forward", "backward", "none"], free.sum())
+        scores.loc[free, "strategy"] = rng.choice(["forward", "backward", "none", "mixed"], free.sum())
         row = decompose_gains(scores, ["kind"]).iloc[0]
         measured = scores[free].groupby("checkpoint_step")["correct"].mean()
         assert row["selection"] + row["improvement"] == pytest.approx(measured[50] - measured[0], abs=1e-12)
         assert row["gain"] == pytest.approx(measured[50] - measured[0], abs=1e-12)
 
 
-def test_openings_that_are_none_are_a_third_strategy():
-    skill = {"forward": 0.8, "backward": 0.2}
+@pytest.mark.parametrize(("name", "right"), [("none", 0.0), ("mixed", 0.4)])
+def test_what_is_neither_strategy_is_one_of_its_own(name, right):
+    skill = {"forward": 0.8, "backward": 0.2, name: right}
     scores = pd.concat(
         [
-            make_checkpoint("FB", 0, "evaluation", 6, 0.5, skill, none_share=0.5),
+            make_checkpoint("FB", 0, "evaluation", 6, 0.5, skill, **{name: 0.5}),
             make_checkpoint("FB_rl_6_9", 50, "evaluation", 6, 1.0, skill),
         ]
     )
     row = decompose_gains(scores, ["kind"]).iloc[0]
-    assert row["selection"] == pytest.approx(0.5 * 0.8)
+    assert row["gain"] == pytest.approx(0.8 - (0.5 * 0.8 + 0.5 * right))
+    assert row["selection"] == pytest.approx(0.5 * 0.8 - 0.5 * right)
     assert row["improvement"] == pytest.approx(0)
+
+
+def test_improvement_of_mixed_completions_is_improvement():
+    before, after = ({"forward": 0.8, "backward": 0.2, "mixed": right} for right in (0.4, 1.0))
+    scores = pd.concat(
+        [
+            make_checkpoint("FB", 0, "evaluation", 6, 0.5, before, mixed=0.5),
+            make_checkpoint("FB_rl_6_9", 50, "evaluation", 6, 0.5, after, mixed=0.5),
+        ]
+    )
+    row = decompose_gains(scores, ["kind"]).iloc[0]
+    assert (row["selection"], row["improvement"]) == (pytest.approx(0), pytest.approx(0.5 * 0.6))
+
+
+def test_forced_completion_that_does_not_follow_is_no_skill():
+    """Half of those made to begin backward are mixed, and right: so backward's skill is not theirs."""
+    before = (0.5, {"forward": 1.0, "backward": 0.5})
+    scores = make_pair(before, (1.0, {"forward": 1.0, "backward": 1.0}))
+    trained = (scores["forced_strategy"] == "backward") & (scores["checkpoint_step"] == 50)
+    scores.loc[trained[trained].index[::2], "strategy"] = "mixed"
+    row = decompose_gains(scores, ["kind"]).iloc[0]
+    assert row["improvement"] == pytest.approx(0)
+    assert row["selection"] == pytest.approx(0.25)
 
 
 def test_cells_are_pooled_with_the_weight_of_their_problems_and_seeds_apart():
@@ -145,7 +172,7 @@ def test_missing_scores_are_errors():
         decompose_gains(scores[scores["run"] != "FB"], ["kind"])
     with pytest.raises(ValueError, match="no scores of an RL run"):
         decompose_gains(scores[scores["run"] == "FB"], ["kind"])
-    with pytest.raises(ValueError, match="split between forward, backward, none, but there is sideways"):
+    with pytest.raises(ValueError, match="split between forward, backward, none, mixed, but there is sideways"):
         decompose_gains(scores.assign(strategy="sideways"), ["kind"])
     with pytest.raises(ValueError, match="compositions cannot be decomposed"):
         decompose_gains(scores.assign(parts=2), ["kind"])

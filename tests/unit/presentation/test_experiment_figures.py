@@ -57,6 +57,13 @@ def test_amplification_weighs_routing_by_the_mixture():
     bars = list_bars(by_kind)
     assert bars["evaluation"] == (pytest.approx([25, 75]), pytest.approx([100, 100]))
     assert bars["inversion"] == (pytest.approx([25, 75]), pytest.approx([0, 0]))
+    assert list(bars) == ["evaluation", "inversion"]
+    runs[1].loc[runs[1]["kind"] == "inversion", "strategy"] = ["mixed", "backward"] * (PROBLEMS // 2)
+    by_kind = amplification.draw(pd.concat([start, *runs], ignore_index=True)).axes[2]
+    bars = list_bars(by_kind)
+    assert bars["inversion, mixed"] == (pytest.approx([25, 75]), pytest.approx([0, 50]))
+    assert bars["evaluation, mixed"] == (pytest.approx([25, 75]), pytest.approx([0, 0]))
+    assert [text.get_text() for text in by_kind.get_legend().get_texts()] == list(bars)
 
 
 def test_composition_prefixes_fall_with_the_first_wrong_part():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from selectimprove.presentation.marking import MarkedPiece, mark_completion
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem, compose_problems
-from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion
+from selectimprove.tasks.strategies import OPENED_STRATEGIES, STRATEGIES, SUITED, read_completion
 from selectimprove.tasks.texts import TEXT_FORMS
 
 SYMBOLIC, SENTENCES = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
@@ -47,7 +47,7 @@ def find_wrong_piece(completion, problem, text) -> int | None:
         own = own.removeprefix(label)
         reading = read_completion(own, part, text)
         if reading.first_wrong_step is not None:
-            whole = "" if reading.strategy == "none" else write(part, [reading.strategy], text)
+            whole = "" if reading.strategy == "none" else write(part, [OPENED_STRATEGIES[own[0]]], text)
             goes_on = own.startswith(text.join_parts([whole, ""]))
             return place + reading.first_wrong_step + (whole != "" and goes_on)
         place += part.steps + 2
@@ -143,6 +143,7 @@ def test_missing_part_should_open_as_suits(text, problem_and_strategies, data) -
         ("x e2 L7 + e5 L8 * e9 e0", ["x e2", "L7 + e5", "L8 * e9 e0"], 1, "L7 + e5 e6"),
         ("x L7 + e5 e6", ["x", "L7 + e5 e6"], 0, "x e2"),
         ("y e1 L8", ["y e1", "L8"], 0, "y e0"),
+        ("y e0 L7 + e5 e6 L8 * e9 e0", ["y e0", "L7 + e5 e6", "L8 * e9 e0"], 1, "L8 / e9 e6"),
         ("x e2 L7 + e5 e6 A x e2", ["x e2", "L7 + e5 e6", "A x e2"], 2, "L8 * e9 e0"),
         ("x e2 L7 + e5 e6", ["x e2", "L7 + e5 e6", ""], 2, "L8 * e9 e0"),
         ("x e2 ", ["x e2", ""], 1, "L7 + e5 e6"),

@@ -75,6 +75,31 @@ def test_forced_skill_shows_routing_above_and_skill_below(scores):
     assert skills[1]["inversion"] == ([0, 25, 50], pytest.approx([40, 60, 80]))
 
 
+def test_forced_skill_shows_mixed_completions_where_there_are_any(scores):
+    """Every second backward completion of step 25 is mixed: freely in one run, forced in all."""
+    mixed = scores.copy()
+    backward = (scores["strategy"] == "backward") & (scores["checkpoint_step"] == 25)
+    free = scores["forced_strategy"].isna()
+    places = scores.index[backward & (~free | (scores["run"] == "FB_rl_6_9"))]
+    mixed.loc[places[::2], "strategy"] = "mixed"
+    assert not any("mixed" in text.get_text() for text in forced_skill.draw(scores).legends[0].get_texts())
+    figure = forced_skill.draw(mixed)
+    names = ["evaluation", "evaluation, mixed", "inversion", "inversion, mixed"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == names
+    routing = [list_lines(axes) for axes in figure.axes[:2]]
+    assert [list(lines) for lines in routing] == [names, names]
+    assert routing[0]["inversion, mixed"] == ([0, 25, 50], pytest.approx([0, 0, 0]))
+    assert routing[1]["inversion, mixed"] == ([0, 25, 50], pytest.approx([0, 50, 0]))
+    assert routing[1]["inversion"] == ([0, 25, 50], pytest.approx([50, 0, 0]))
+    forced = mixed[(mixed["forced_strategy"] == "backward") & (mixed["kind"] == "inversion")]
+    forced = forced[(forced["run"] == "FB_rl_6_9") & (forced["checkpoint_step"] == 25)]
+    skill = 100 * (forced["correct"] & (forced["strategy"] == "backward")).mean()
+    assert skill < 60
+    assert list_lines(figure.axes[3])["inversion"] == ([0, 25, 50], pytest.approx([40, skill, 80]))
+    gains = decomposition_table.compute(mixed).set_index(["run", "kind", "steps"])
+    assert gains.loc[("FB_rl_6_9", "inversion", "6-9"), "gain"] == pytest.approx(0.6)
+
+
 def test_forced_skill_needs_forced_scores(scores):
     with pytest.raises(ValueError, match="no scores"):
         forced_skill.draw(scores[scores["forced_strategy"].isna()])

@@ -86,6 +86,8 @@ def test_completions_cannot_break_out_of_their_script(page):
 def test_completions_fit_their_verdicts(page):
     data = read_data(page)
     assert {completion["answer"] for completion in data["completions"]} == {"right", "wrong"}
+    strategies = {completion["strategy"] for completion in data["completions"]}
+    assert strategies == {"forward", "backward", "mixed", "none"}
     for completion in data["completions"]:
         states = [state for _, state, _ in completion["pieces"]]
         assert completion["problem"] in data["prompts"]

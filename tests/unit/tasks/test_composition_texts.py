@@ -1,5 +1,6 @@
 """Compositions in words: prompts and completions are written, read back, counted and cut where they were joined."""
 
+import dataclasses
 import re
 
 import pytest
@@ -12,9 +13,11 @@ from composition_samples import (
     count_words,
     few_examples,
     find_content,
+    join,
     split_prompt,
     write,
     write_suited,
+    write_traces,
 )
 from generators import answered, compositions, each_text, mutations
 from hypothesis import given
@@ -144,6 +147,24 @@ def test_completions_in_any_strategies_are_read_as_right(text, problem_and_strat
     assert (reading.answer, reading.correct, reading.correct_parts) == (problem.answer, True, len(problem.parts))
     assert (reading.first_wrong_step, reading.failure) == (None, None)
     assert verify_completion(completion, problem, text) == 1
+
+
+@each_text
+@few_examples
+@given(problem_and_strategies=answered(), data=st.data())
+def test_a_mixed_part_makes_all_of_it_mixed(text, problem_and_strategies, data) -> None:
+    problem, strategies = problem_and_strategies
+    traces = write_traces(problem, strategies)
+    place = data.draw(st.integers(0, len(traces) - 1))
+    for mixed in ({place}, set(range(len(traces)))):
+        openings = [{"forward": ("y", part.end), "backward": ("x", part.start)} for part in problem.parts]
+        spoiled = [
+            dataclasses.replace(trace, opening=openings[at][strategies[at]]) if at in mixed else trace
+            for at, trace in enumerate(traces)
+        ]
+        reading = read_completion(join(spoiled, problem, text), problem, text)
+        assert (reading.strategy, reading.correct_parts) == ("mixed", len(problem.parts))
+        assert (reading.first_wrong_step, reading.failure) == (1, "lost_place")
 
 
 @each_text

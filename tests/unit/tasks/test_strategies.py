@@ -8,13 +8,16 @@ from generators import calculate, each_text, mutations, problems
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from selectimprove.tasks.strategies import STRATEGIES, read_completion
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.problems import Problem
+from selectimprove.tasks.strategies import STRATEGIES, read_completion, write_solution
 from selectimprove.tasks.texts import TEXT_FORMS
 from selectimprove.tasks.traces import SIGNS
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 SYMBOLIC = TEXT_FORMS["symbolic"]
 UNDOES = {"+": "-", "*": "/"}
+OTHER = {"forward": "backward", "backward": "forward"}
 
 
 def split_words(completion: str) -> tuple[list[str], list[list[str]], list[str]]:
@@ -98,6 +101,80 @@ def follow_on(trace, place: int, order: int):
         steps[index] = dataclasses.replace(steps[index], left=value, result=result)
         value = result
     return dataclasses.replace(trace, steps=tuple(steps)), value
+
+
+def open_otherwise(problem, strategy):
+    """Return the right trace of a strategy behind the opening of the other."""
+    opening = STRATEGIES[OTHER[strategy]](problem).opening
+    return dataclasses.replace(STRATEGIES[strategy](problem), opening=opening)
+
+
+@each_text
+@each_strategy
+@pytest.mark.parametrize("steps", range(1, 16))
+def test_strategy_is_opening_and_order(text, strategy, steps) -> None:
+    """Every solution reads as its strategy; behind the other opening its steps make it mixed, though it ends right."""
+    operations = (("add", 2), ("multiply", 3), ("multiply", 7), ("add", 1)) * 4
+    field = Field(11, (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 10))
+    problem = Problem("evaluation", field, 4, operations[:steps], first_label=7)
+    reading = read_completion(write_solution(problem, [strategy], text), problem, text)
+    assert (reading.strategy, reading.failure) == (strategy, None)
+    reading = read_completion(text.write_completion(open_otherwise(problem, strategy), field), problem, text)
+    assert (reading.strategy, reading.correct) == ("mixed", True)
+    assert (reading.first_wrong_step, reading.failure) == (1, "lost_place")
+
+
+HAND_WRITTEN = {  # of three steps from L7 on, e3 + e5 = e8, e8 + e1 = e9, e9 * e2 = e7; and the strategy
+    "forward": ("x e3 L7 + e5 e8 L8 + e1 e9 L9 * e2 e7 A x e3 y e7", "forward"),
+    "backward": ("y e7 L9 / e2 e9 L8 - e1 e8 L7 - e5 e3 A x e3 y e7", "backward"),
+    "opens forward, goes on backward, ends right": ("x e3 L9 / e2 e9 L8 - e1 e8 L7 - e5 e3 A x e3 y e7", "mixed"),
+    "opens backward, goes on forward": ("y e7 L7 + e5 e8 L8 + e1 e9 L9 * e2 e7 A x e3 y e7", "mixed"),
+    "mixed, cut": ("x e3 L9 / e2 e9 L8", "mixed"),
+    "mixed, with an operator that is a slip": ("x e3 L9 * e2 e9 L8 - e1 e8 L7 - e5 e3 A x e3 y e7", "mixed"),
+    "mixed, with a label that is a slip": ("x e3 L7 / e2 e9 L8 - e1 e8 L7 - e5 e3 A x e3 y e7", "mixed"),
+    "first operator a slip": ("x e3 L7 - e5 e8 L8 + e1 e9 L9 * e2 e7 A x e3 y e7", "forward"),
+    "first label a slip": ("x e3 L9 + e5 e8 L8 + e1 e9 L9 * e2 e7 A x e3 y e7", "forward"),
+    "turns back after two steps": ("x e3 L7 + e5 e8 L8 + e1 e9 L8 - e1 e8 A x e3 y e8", "forward"),
+    "labels of no step of the problem": ("x e3 L20 + e5 e8 L21 + e1 e9 A x e3 y e9", "forward"),
+    "opening alone": ("x e3 A x e3 y e7", "forward"),
+    "opening alone, backward": ("y e7", "backward"),
+    "opening and no step that can be read": ("y e7 L7 + e99 e8 L8 + e1 e9", "backward"),
+    "one step, forward": ("x e3 L7 + e5 e8", "forward"),
+    "one step, backward": ("y e7 L9 / e2 e9", "backward"),
+    "one step, mixed": ("x e3 L9 / e2 e9", "mixed"),
+    "one step of the other, mixed": ("y e7 L7 + e5 e8", "mixed"),
+    "one step, its operator a slip": ("y e7 L9 * e2 e9", "backward"),
+    "one step, its label a slip": ("x e3 L9 + e5 e8", "forward"),
+    "one step, its label in the middle": ("x e3 L8 - e5 e8", "mixed"),
+}
+
+
+@each_text
+@pytest.mark.parametrize(("completion", "strategy"), HAND_WRITTEN.values(), ids=HAND_WRITTEN)
+def test_hand_written_traces(text, completion, strategy) -> None:
+    """In symbolic words as they stand, and the same in sentences."""
+    field = Field(11, tuple(range(11)))
+    problem = Problem("evaluation", field, 3, (("add", 5), ("add", 1), ("multiply", 2)), first_label=7)
+    if text is not SYMBOLIC:
+        trace = SYMBOLIC.read_completion(completion, field)
+        answered = dataclasses.replace(trace, answer=trace.answer or (0, 0))
+        *lines, answer = text.split_pieces(text.write_completion(answered, field))
+        completion = text.join_parts([*lines, answer] if trace.answer else lines)
+    assert read_completion(completion, problem, text).strategy == strategy
+
+
+@each_text
+@pytest.mark.parametrize("slip", ["label", "operator"])
+@each_strategy
+@given(problem=problems(), data=st.data())
+def test_one_slip_does_not_change_the_order(text, slip, strategy, problem, data) -> None:
+    """Whatever its opening, from three steps on."""
+    assume(problem.steps > 2)
+    corrupt = {"label": wrong_label, "operator": wrong_operator}[slip]
+    for trace, expected in ((STRATEGIES[strategy](problem), strategy), (open_otherwise(problem, strategy), "mixed")):
+        corrupted, _, _ = corrupt(data, trace, problem.field.order)
+        reading = read_completion(text.write_completion(corrupted, problem.field), problem, text)
+        assert reading.strategy == expected
 
 
 def draw_place(data, trace) -> int:
@@ -218,7 +295,9 @@ def test_corruption_is_found_where_it_was_made(corrupt, problem, form, strategy,
     text = TEXT_FORMS[form]
     trace, place, failure = corrupt(data, STRATEGIES[strategy](problem), problem.field.order)
     reading = read_completion(text.write_completion(trace, problem.field), problem, text)
-    assert reading.strategy == strategy
+    undoes = [step.operator in ("subtract", "divide") for step in trace.steps]
+    turned = problem.steps == 1 and undoes == [strategy == "forward"]  # all that a chain of one step has of an order
+    assert reading.strategy == ("mixed" if turned else strategy)
     assert (reading.first_wrong_step, reading.failure) == (place, failure)
     asked, right = (1, problem.end) if problem.kind == "evaluation" else (0, problem.start)
     assert (reading.answer, reading.correct) == (trace.answer[asked], trace.answer[asked] == right)

@@ -1,5 +1,6 @@
 """The training stages on models of a few thousand weights: they learn, they resume, they keep what they say."""
 
+import dataclasses
 import json
 
 import pandas as pd
@@ -161,6 +162,15 @@ def test_reward_is_the_verdict_and_metrics_are_by_kind_and_steps(rl_data):
     expected["truncated_share"] = 0.0
     assert metrics == expected
     assert set(metrics) <= set(grpo.list_metrics(rows))
+    mixed = [encode_completion(tokenizer, write_mixed(row["problem"])) for row in rows]
+    assert reward(completion_ids=mixed, row=indices, log_metric=metrics.__setitem__) == [1.0] * len(rows)
+    assert metrics["forward_share"] == 0
+
+
+def write_mixed(problem) -> str:
+    """Return a completion that opens forward, goes on backward and ends right."""
+    forward, backward = (write(problem) for write in STRATEGIES.values())
+    return TEXT.write_completion(dataclasses.replace(backward, opening=forward.opening), problem.field)
 
 
 def test_prompt_schedule_covers_the_run_and_uses_every_prompt_each_pass(rl_data):

@@ -23,7 +23,7 @@ from selectimprove.tasks.data import FIELD_FILE, read_field, read_rows
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import AnyProblem, make_problem
 from selectimprove.tasks.rewards import CUT
-from selectimprove.tasks.strategies import OPENING_NAMES, STRATEGIES, SUITED, read_completion, write_solution
+from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion, write_solution
 from selectimprove.tasks.texts import TEXT_FORMS, TextForm
 
 CHECKPOINT = re.compile(r"(?:sft|rl)/([^/]+)/seed([0-9]+)/checkpoints/step([0-9]+)")  # below the folder of results
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     problem.add_argument("--index", type=int, help="a problem of the data set's test split, counted from 0")
     problem.add_argument("--prompt", help="a prompt, as the data set's are written")
     parser.add_argument("--dataset", help="default: the one that the checkpoint was trained on")
-    parser.add_argument("--strategy", choices=STRATEGIES, help="make the completions open with this strategy")
+    parser.add_argument("--strategy", choices=STRATEGIES, help="make the completions begin with this strategy")
     parser.add_argument("--completions", type=int, default=4, help="default: %(default)s")
     parser.add_argument("--temperature", type=float, default=0.7, help="0: the likeliest tokens (default: %(default)s)")
     parser.add_argument("--sampling-seed", type=int, default=0, help="default: %(default)s")
@@ -165,7 +165,7 @@ def sample_texts(checkpoint: Path, problem: AnyProblem, text: TextForm, argument
     import torch
     import transformers
 
-    from selectimprove.measurement.evaluation import sample_strategy
+    from selectimprove.measurement.evaluation import begin_first_step, encode_words, sample_strategy, write_openings
     from selectimprove.training.models import decode_completion, encode_prompt, load_model, load_tokenizer
 
     transformers.logging.set_verbosity_error()
@@ -177,9 +177,10 @@ def sample_texts(checkpoint: Path, problem: AnyProblem, text: TextForm, argument
     words = {word: tokenizer(word, add_special_tokens=False)["input_ids"] for word in prompt.split()}
     if unknown := [word for word, ids in words.items() if tokenizer.unk_token_id in ids]:
         raise ValueError(f"{checkpoint}: the model does not know these words of the prompt: {', '.join(unknown)}")
-    label = problem.part_labels[0]
-    opening = text.write_opening(OPENING_NAMES[arguments.strategy], label) if arguments.strategy else ""
-    fewest = len(tokenizer(opening, add_special_tokens=False)["input_ids"]) + 1
+    strategy = arguments.strategy
+    openings = write_openings(problem, strategy, text) if strategy else []
+    forced = [encode_words(tokenizer, begin_first_step(words, problem, strategy, text)) for words in openings]
+    fewest = max(map(len, forced), default=0) + 1
     most = model.config.max_position_embeddings - len(encode_prompt(tokenizer, prompt))
     if not fewest <= arguments.max_completion_tokens <= most:
         raise ValueError(
@@ -190,7 +191,7 @@ def sample_texts(checkpoint: Path, problem: AnyProblem, text: TextForm, argument
         model,
         tokenizer,
         [problem],
-        arguments.strategy,
+        strategy,
         text,
         completions_per_prompt=arguments.completions,
         temperature=arguments.temperature,

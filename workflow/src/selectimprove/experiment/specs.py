@@ -175,7 +175,7 @@ class RLSpec:
     processes: int
     threads: int
     seed: int
-    recipe_version: int = 4
+    recipe_version: int = 5
 
     @property
     def completions_per_step(self) -> int:
@@ -192,8 +192,8 @@ class RLSpec:
 class SuiteSpec:
     """Held-out problems (the first `problems` of the test split of `dataset`; None: all) and how they are sampled.
 
-    forced_strategies: the strategies that completions are made to open with, one after the other; none: they open
-    freely. checkpoints: "all" that a run keeps, or its "last".
+    forced_strategies: the strategies that completions are made to begin in, one after the other, by their opening and
+    the words of their first step; none: they begin freely. checkpoints: "all" that a run keeps, or its "last".
     """
 
     name: str
@@ -222,7 +222,7 @@ class EvaluationSpec:
     text: str
     threads: int
     seed: int
-    recipe_version: int = 4
+    recipe_version: int = 5
 
 
 @dataclass(frozen=True)

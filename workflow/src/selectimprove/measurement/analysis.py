@@ -172,6 +172,15 @@ def _select_start(scores: pd.DataFrame, sft_run: str, rows: pd.DataFrame) -> pd.
     return start
 
 
+def credit_strategies(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with `correct` false where a completion did not follow the strategy it was made to begin with.
+
+    The skill of a forced strategy is the share of those that are left: right, and by that strategy.
+    """
+    followed = scores["forced_strategy"].isna() | (scores["forced_strategy"] == scores["strategy"])
+    return scores.assign(correct=(scores["correct"] & followed).astype(bool))
+
+
 def draw_resamples(problems: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
     """Return how often each problem is drawn in each bootstrap resample, shape (resamples, problems)."""
     return generator.multinomial(problems, np.full(problems, 1 / problems), resamples)

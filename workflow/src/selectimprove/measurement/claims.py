@@ -16,7 +16,7 @@ import pandas as pd
 
 from selectimprove.experiment.specs import ClaimSpec, ClaimsSpec
 from selectimprove.files import write_string, write_whole
-from selectimprove.measurement.analysis import RESAMPLES, draw_resamples, select_last
+from selectimprove.measurement.analysis import RESAMPLES, credit_strategies, draw_resamples, select_last
 from selectimprove.measurement.markdown import format_rows
 from selectimprove.measurement.scores import read_declared_scores
 from selectimprove.provenance.sidecars import describe_origin, write_sidecar
@@ -36,12 +36,14 @@ MEASURES = {
 def select_rows(claim: ClaimSpec, scores: pd.DataFrame, run: str) -> pd.DataFrame:
     """Return the completions of a run that the claim is about, at the last checkpoint.
 
-    Of a suite of forced strategies these are the ones made to open with the strategy that suits their kind.
+    Of a suite of forced strategies these are the ones made to begin with the strategy that suits their kind, and right
+    are those that are so by it (see credit_strategies).
     """
     rows = select_last(scores[(scores["run"] == run) & (scores["suite"] == claim.suite)])
     if claim.kind != "all":
         rows = rows[rows["kind"] == claim.kind]
-    return rows[rows["forced_strategy"].isna() | (rows["forced_strategy"] == rows["kind"].map(SUITED))]
+    suited = rows["forced_strategy"].isna() | (rows["forced_strategy"] == rows["kind"].map(SUITED))
+    return credit_strategies(rows[suited])
 
 
 def measure_problems(claim: ClaimSpec, scores: pd.DataFrame) -> pd.Series:

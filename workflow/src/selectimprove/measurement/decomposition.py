@@ -1,26 +1,28 @@
 """Selection and improvement: the gain of RL over its SFT start, split into the two.
 
 In a cell, the problems of one seed, kind and number of steps, accuracy is the sum over strategies of routing (the share
-of completions that open with the strategy) times skill (the share of those that are right). Either factor may move. The
+of completions that follow the strategy) times skill (the share of those that are right). Either factor may move. The
 gain is split by their Shapley values (Shapley, "A value for n-person games", 1953), the mean over both orders in which
 they can move:
 
     selection   = sum of (routing after - routing before) * (skill before + skill after) / 2
     improvement = sum of (skill after - skill before) * (routing before + routing after) / 2
 
-The two add up to the gain. The skill of the strategy that a checkpoint opens with less often is that of completions
-made to open with it, so that it is known even where the model no longer picks it; the skill of the other follows from
-the accuracy. Completions that open with neither strategy are a third one, whose skill is that before where there are
-none after, and the reverse.
+The two add up to the gain. The skill of the strategy that a checkpoint follows less often is that of completions made
+to begin with it, so that it is known even where the model no longer picks it; one that does not follow it then is not
+right by it. The skill of the other follows from the accuracy. Mixed completions, which open with one strategy and go on
+in the other, and those that open with none are a third strategy and a fourth, each with a skill of its own: that before
+where there are none after, and the reverse.
 """
 
 import numpy as np
 import pandas as pd
 
-from selectimprove.measurement.analysis import RESAMPLES, check_pooling, draw_resamples
+from selectimprove.measurement.analysis import RESAMPLES, check_pooling, credit_strategies, draw_resamples
 from selectimprove.seeds import hash_seed
 
-STRATEGY_ORDER = ("forward", "backward", "none")
+STRATEGY_ORDER = ("forward", "backward", "none", "mixed")
+FORCED, UNFORCED = STRATEGY_ORDER[:2], STRATEGY_ORDER[2:]
 PARTS = ("gain", "selection", "improvement")
 CELL = ["seed", "kind", "steps"]
 
@@ -43,8 +45,9 @@ def find_step_ranges(scores: pd.DataFrame) -> list[tuple[int, int]]:
 def measure_problems(scores: pd.DataFrame) -> pd.DataFrame:
     """Return one row a checkpoint and problem, indexed by run, checkpoint_step, seed, kind, steps and problem_id.
 
-    Columns, means over the problem's completions: correct; forward, backward, none (opened so); none_correct;
-    forced_forward, forced_backward (right when made to open so; missing for problems that were not).
+    Columns, means over the problem's completions: correct; those of STRATEGY_ORDER (followed so); none_correct,
+    mixed_correct (so and right); forced_forward, forced_backward (right by it when made to begin so; missing for
+    problems that were not).
 
     Raises ValueError on compositions, which have a strategy a part, on strategies other than these, and on a checkpoint
     without forced completions.
@@ -56,11 +59,11 @@ def measure_problems(scores: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(f"the gain is split between {', '.join(STRATEGY_ORDER)}, but there is {min(others)}")
     keys = ["run", "checkpoint_step", *CELL, "problem_id"]
     is_free = scores["forced_strategy"].isna()
-    free, forced = scores[is_free], scores[~is_free]
-    openings = {name: free["strategy"] == name for name in STRATEGY_ORDER}
-    measured = free.assign(**openings, none_correct=openings["none"] & free["correct"])
-    problems = measured.groupby(keys)[["correct", *STRATEGY_ORDER, "none_correct"]].mean()
-    for strategy in STRATEGY_ORDER[:2]:
+    free, forced = scores[is_free], credit_strategies(scores[~is_free])
+    measures = {name: free["strategy"] == name for name in STRATEGY_ORDER}
+    measures |= {f"{name}_correct": measures[name] & free["correct"] for name in UNFORCED}
+    problems = free.assign(**measures).groupby(keys)[["correct", *measures]].mean()
+    for strategy in FORCED:
         of_strategy = forced[forced["forced_strategy"] == strategy].groupby(keys)["correct"].mean()
         problems[f"forced_{strategy}"] = of_strategy
         bare = problems[f"forced_{strategy}"].isna().groupby(keys[:-1]).all()
@@ -87,19 +90,19 @@ def draw_weights(is_forced: np.ndarray, resamples: int, *key: str | int) -> np.n
 def estimate_factors(problems: pd.DataFrame, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (routing, skill) of one checkpoint in one cell, each of shape (weightings, strategies).
 
-    problems: rows of measure_problems. The skill of an opening that never occurs is nan, unless it was forced.
+    problems: rows of measure_problems. The skill of a strategy that never occurs is nan, unless it was forced.
     """
     accuracy = weights @ problems["correct"].to_numpy(float)
     routing = weights @ problems[list(STRATEGY_ORDER)].to_numpy(float)
     forced = problems[["forced_forward", "forced_backward"]].to_numpy(float)
     skill = np.full_like(routing, np.nan)
     skill[:, :2] = (weights @ np.nan_to_num(forced)) / (weights @ ~np.isnan(forced))
-    none_correct = weights @ problems["none_correct"].to_numpy(float)
-    np.divide(none_correct, routing[:, 2], out=skill[:, 2], where=routing[:, 2] > 0)
+    correct = weights @ problems[[f"{name}_correct" for name in UNFORCED]].to_numpy(float)
+    np.divide(correct, routing[:, 2:], out=skill[:, 2:], where=routing[:, 2:] > 0)
     each = np.arange(len(weights))
     common = routing[:, :2].argmax(1)
     rare = 1 - common
-    left = accuracy - none_correct - routing[each, rare] * skill[each, rare]
+    left = accuracy - correct.sum(1) - routing[each, rare] * skill[each, rare]
     skill[each, common] = np.divide(
         left, routing[each, common], out=skill[each, common], where=routing[each, common] > 0
     )

@@ -3,6 +3,7 @@
 The table's columns are described in scores.py.
 """
 
+import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,36 @@ from selectimprove.seeds import hash_seed
 from selectimprove.tasks.data import FIELD_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem
 from selectimprove.tasks.rewards import CUT
-from selectimprove.tasks.strategies import OPENING_NAMES, read_completion
+from selectimprove.tasks.strategies import OPENING_NAMES, STRATEGIES, read_completion
 from selectimprove.tasks.texts import TEXT_FORMS, TextForm
-from selectimprove.training.models import decode_completion, encode_prompt, load_model, load_tokenizer
+from selectimprove.training.models import (
+    decode_completion,
+    encode_completion,
+    encode_prompt,
+    load_model,
+    load_tokenizer,
+)
 from selectimprove.training.sampling import sample_completions
 from selectimprove.training.trainers import log_loop
 
 logger = logging.getLogger(__name__)
+
+
+def encode_words(tokenizer: PreTrainedTokenizerBase, words: str) -> list[int]:
+    """Return the token ids of words that a completion begins with."""
+    return encode_completion(tokenizer, words)[:-1]
+
+
+def write_openings(problem: AnyProblem, strategy: str, text: TextForm) -> list[str]:
+    """Return the strategy's opening of a completion, with each value that it can have."""
+    opening = text.write_opening(OPENING_NAMES[strategy], problem.part_labels[0])
+    return [f"{opening} {problem.field.symbol(value)}" for value in range(problem.field.order)]
+
+
+def begin_first_step(opening: str, problem: AnyProblem, strategy: str, text: TextForm) -> str:
+    """Return an opening with its value, and behind it the words that begin the strategy's first step."""
+    label = STRATEGIES[strategy](problem.parts[0]).steps[0].label
+    return text.join_parts([opening, text.write_step_start(label)])
 
 
 def sample_strategy(
@@ -40,23 +64,47 @@ def sample_strategy(
 ) -> list[list[int]]:
     """Return the token ids of completions of each problem, as sample_completions does.
 
-    strategy: the one whose opening words they are made to begin with; None: they open freely.
+    strategy: the one that they are made to begin with; None: they begin freely. Forced are the words of its opening
+    and, behind the value, which the model writes, those that begin its first step. Where no value can be read, the
+    completion goes on from what the model wrote in its place.
     """
-    openings = [
-        text.write_opening(OPENING_NAMES[strategy], problem.part_labels[0]) if strategy else "" for problem in problems
-    ]
-    opened = [tokenizer(words, add_special_tokens=False)["input_ids"] for words in openings]
     prompts = [encode_prompt(tokenizer, text.write_prompt(problem)) for problem in problems]
-    sampled = sample_completions(
+    sample = functools.partial(
+        sample_completions,
         model,
-        [[*prompt, *opening] for prompt, opening in zip(prompts, opened, strict=True)],
-        completions_per_prompt=completions_per_prompt,
         temperature=temperature,
-        max_completion_tokens=max_completion_tokens - max(map(len, opened)),
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return [[*opened[index // completions_per_prompt], *ids] for index, ids in enumerate(sampled)]
+    if strategy is None:
+        return sample(
+            prompts, completions_per_prompt=completions_per_prompt, max_completion_tokens=max_completion_tokens
+        )
+    names = [text.write_opening(OPENING_NAMES[strategy], problem.part_labels[0]) for problem in problems]
+    opened = [encode_words(tokenizer, name) for name in names]
+    longest = max(len(encode_words(tokenizer, opening)) for opening in write_openings(problems[0], strategy, text))
+    values = sample(
+        [[*prompt, *name] for prompt, name in zip(prompts, opened, strict=True)],
+        completions_per_prompt=completions_per_prompt,
+        max_completion_tokens=longest - len(opened[0]) + 1,  # one more shows where the value ends: e1 may begin e10
+    )
+    completions = []
+    for index, ids in enumerate(values):
+        problem = problems[index // completions_per_prompt]
+        ids = [*opened[index // completions_per_prompt], *ids]
+        opening = text.split_pieces(decode_completion(tokenizer, ids))[0]
+        if text.read_completion(opening, problem.field, problem.part_labels[0]).opening is not None:
+            ids = encode_words(tokenizer, begin_first_step(opening, problem, strategy, text))
+        completions.append(ids)
+    going_on = [index for index, ids in enumerate(completions) if tokenizer.eos_token_id not in ids]
+    continued = sample(
+        [[*prompts[index // completions_per_prompt], *completions[index]] for index in going_on],
+        completions_per_prompt=1,
+        max_completion_tokens=max_completion_tokens - max(map(len, completions)),
+    )
+    for index, ids in zip(going_on, continued, strict=True):
+        completions[index] += ids
+    return completions
 
 
 def evaluate_checkpoint(

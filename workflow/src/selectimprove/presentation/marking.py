@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from selectimprove.tasks.problems import AnyProblem
-from selectimprove.tasks.strategies import STRATEGIES, SUITED, find_strategy
+from selectimprove.tasks.strategies import OPENED_STRATEGIES, STRATEGIES, SUITED
 from selectimprove.tasks.texts import TextForm
 
 
@@ -33,7 +33,7 @@ def mark_completion(completion: str, problem: AnyProblem, text: TextForm) -> lis
     expected: list[str] = []
     for part, label in zip(problem.parts, problem.part_labels, strict=True):
         opening = text.read_completion(next(iter(pieces[len(expected) :]), ""), part.field, label)
-        strategy = find_strategy(opening) if opening.opening else SUITED[part.kind]
+        strategy = OPENED_STRATEGIES[opening.opening[0]] if opening.opening else SUITED[part.kind]
         expected += text.split_pieces(text.write_completion(STRATEGIES[strategy](part), part.field, label))
     # There is one way to write each right piece, so the texts differ first where `read_completion` finds a wrong step.
     pairs = enumerate(zip_longest(pieces, expected))

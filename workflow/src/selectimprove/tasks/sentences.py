@@ -78,6 +78,9 @@ class SentenceText:
     def write_opening(self, name: str, label: int | None = None) -> str:
         return f"{name} ="
 
+    def write_step_start(self, label: int) -> str:
+        return f"Step {label}:"
+
     def write_completion(self, trace: Trace, field: Field, label: int | None = None) -> str:
         lines = [f"{trace.opening[0]} = {field.symbol(trace.opening[1])}"]
         value = trace.opening[1]

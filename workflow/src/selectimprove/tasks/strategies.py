@@ -3,10 +3,17 @@
 A strategy is the order in which a completion writes the values of the chain: forward from x to y, backward from y to
 x, undoing the steps. Each can be written for each kind. On the kind it does not suit (forward on inversion, backward
 on evaluation) the completion opens with the very value that is asked for, which a solver can only guess.
+
+A trace is read to follow a strategy if it opens with it and its steps go on in its order. Each step that can be read
+has two votes on the order: its operator (+ and * are forward, - and / backward), and its label (higher than the one
+before: forward, lower: backward; that of the first step: in the lower half of the chain's labels or in the upper). The
+majority decides, so that one slip does not. Without steps, or with as many votes for either, the opening alone decides.
+A trace of which opening and steps differ is "mixed", one without an opening is of the strategy "none".
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from selectimprove.tasks.field import INVERSE_OPERATORS
 from selectimprove.tasks.problems import AnyProblem, Problem
@@ -15,6 +22,7 @@ from selectimprove.tasks.texts import TextForm
 from selectimprove.tasks.traces import Trace, TraceStep
 
 OPENING_NAMES = {"forward": "x", "backward": "y"}
+OPENED_STRATEGIES = {name: strategy for strategy, name in OPENING_NAMES.items()}
 FAILURES = ("wrong_opening", "stopped_early", "lost_place", "wrong_fact", "wrong_answer", "no_answer")
 
 
@@ -50,11 +58,12 @@ SUITED = {"evaluation": "forward", "inversion": "backward"}
 class Reading:
     """What a completion says, judged against its problem.
 
-    strategy: "forward", "backward" or "none"; "mixed" where the parts of a composition differ. answer: what the answer
-    line says of the value that is asked for, None without one. correct: whether that is right, however it was reached.
-    first_wrong_step: None if the whole trace is right; 0 for the opening, k for the k-th written step, steps + 1 for
-    the answer line, within the first part that is not right. failure: why that step is wrong, one of FAILURES.
-    correct_parts: how many parts from the first on have the right answer.
+    strategy: "forward", "backward" or "none"; "mixed" where opening and steps differ, or the parts of a composition.
+    answer: what the answer line says of the value that is asked for, None without one. correct: whether that is right,
+    however it was reached. first_wrong_step: None if the whole trace is right; 0 for the opening, k for the k-th
+    written step, steps + 1 for the answer line, within the first part that is not right; right is what the strategy
+    that the part opens with would write. failure: why that step is wrong, one of FAILURES. correct_parts: how many
+    parts from the first on have the right answer.
     """
 
     strategy: str
@@ -65,11 +74,11 @@ class Reading:
     correct_parts: int
 
 
-def _find_failure(problem: Problem, strategy: str, trace: Trace) -> tuple[int | None, str | None]:
+def _find_failure(problem: Problem, trace: Trace) -> tuple[int | None, str | None]:
     """Return the first wrong step and its failure kind; (None, None) for a trace that is right throughout."""
-    if strategy == "none":
+    if trace.opening is None:
         return 0, "no_answer" if trace.answer is None else "wrong_opening"
-    expected = STRATEGIES[strategy](problem)
+    expected = STRATEGIES[OPENED_STRATEGIES[trace.opening[0]]](problem)
     if trace.opening != expected.opening:
         return 0, "wrong_opening"
     value = trace.opening[1]
@@ -102,29 +111,39 @@ def write_solution(problem: AnyProblem, strategies: Iterable[str], text: TextFor
     )
 
 
-def find_strategy(trace: Trace) -> str:
-    """Return the strategy that a trace opens with, or "none"."""
-    names = {name: strategy for strategy, name in OPENING_NAMES.items()}
-    return names[trace.opening[0]] if trace.opening else "none"
+def _count_votes(steps: tuple[TraceStep, ...], problem: Problem) -> int:
+    """Return by how many votes the steps of a trace are in forward order; negative: in backward order."""
+    operators = [1 if step.operator in ("add", "multiply") else -1 for step in steps]
+    labels = [step.label for step in steps]
+    below_middle = [2 * problem.first_label + problem.steps - 1 - 2 * label for label in labels[:1]]
+    moves = [*below_middle, *(label - before for before, label in pairwise(labels))]
+    return sum(operators) + sum((move > 0) - (move < 0) for move in moves)
+
+
+def find_strategy(trace: Trace, problem: Problem) -> str:
+    """Return the strategy of one part's trace: "forward", "backward", "mixed" or "none"."""
+    if trace.opening is None:
+        return "none"
+    opened = OPENED_STRATEGIES[trace.opening[0]]
+    votes = _count_votes(trace.steps, problem)
+    return "mixed" if votes and opened != ("forward" if votes > 0 else "backward") else opened
 
 
 def read_completion(completion: str, problem: AnyProblem, text: TextForm) -> Reading:
     """Judge any completion against its problem; never raises."""
     traces = read_parts(completion, problem, text)
     answer = find_final_answer(traces, problem)
-    strategies = [find_strategy(trace) for trace in traces]
-    failures = [
-        _find_failure(part, strategy, trace)
-        for part, strategy, trace in zip(problem.parts, strategies, traces, strict=False)
-    ]
+    of_parts = list(zip(traces, problem.parts, strict=False))
+    strategies = {find_strategy(trace, part) for trace, part in of_parts}
+    failures = [_find_failure(part, trace) for trace, part in of_parts]
     if len(traces) < len(problem.parts):
         failures.append((0, "stopped_early"))
     elif len(traces) > len(problem.parts):
         failures.append((problem.parts[-1].steps + 1, "no_answer"))
-    right = [find_answer(trace, part) == part.answer for trace, part in zip(traces, problem.parts, strict=False)]
+    right = [find_answer(trace, part) == part.answer for trace, part in of_parts]
     first_wrong_step, failure = next((found for found in failures if found[1] is not None), (None, None))
     return Reading(
-        strategy=strategies[0] if len(set(strategies)) == 1 else "mixed",
+        strategy=strategies.pop() if len(strategies) == 1 else "mixed",
         answer=answer,
         correct=answer == problem.answer,
         first_wrong_step=first_wrong_step,

@@ -68,6 +68,9 @@ class SymbolicText:
     def write_opening(self, name: str, label: int | None = None) -> str:
         return " ".join([*self._write_label(label), name])
 
+    def write_step_start(self, label: int) -> str:
+        return f"L{label}"
+
     def write_completion(self, trace: Trace, field: Field, label: int | None = None) -> str:
         words = [*self._write_label(label), trace.opening[0], field.symbol(trace.opening[1])]
         for step in trace.steps:

@@ -39,6 +39,10 @@ class TextForm(Protocol):
         """Return the words that open a completion whose opening names `name`, x or y; label: as in write_completion."""
         ...
 
+    def write_step_start(self, label: int) -> str:
+        """Return the words that begin a step with this label, up to where its operator or left value would follow."""
+        ...
+
     def write_completion(self, trace: Trace, field: Field, label: int | None = None) -> str:
         """Return a trace in words; label: of the first step, where it is that of a composition's part."""
         ...

@@ -170,7 +170,7 @@ def make_reward(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, 
     """Return the reward function for TRL: 1 for the right answer, else 0.
 
     It also logs the mean reward by kind and by number of steps, or of parts for a composition, the share of forward
-    openings by kind, and the share of completions that were cut.
+    completions by kind, and the share of completions that were cut.
     """
 
     def reward(completion_ids: list[list[int]], row: list[int], log_metric: Callable, **_: Any) -> list[float]:

@@ -56,6 +56,7 @@ KIND_LOOKS = {
     "evaluation": Look("#E69F00", "s", "--", "evaluation"),
     "inversion": Look("#0072B2", "^", "-.", "inversion"),
 }
+MIXED_STYLE = {"marker": ".", "linestyle": ":"}  # of the share of mixed completions, in the colour of the kind
 PART_COLORS = {"selection": "#E69F00", "improvement": "#0072B2"}  # of a gain
 
 
@@ -74,6 +75,13 @@ def choose_other_looks(names: Sequence[str]) -> dict[str, Look]:
     if len(names) > len(OTHER_LOOKS):
         raise ValueError(f"found {len(names)} curves, but there are looks for {len(OTHER_LOOKS)}")
     return {name: Look(*look, name) for name, look in zip(names, OTHER_LOOKS, strict=False)}
+
+
+def choose_routing_looks(kind: str, rows: pd.DataFrame) -> dict[str, Look]:
+    """Return the look of each strategy whose share a kind shows: forward, and "mixed" if any of the rows is so."""
+    look = KIND_LOOKS[kind]
+    mixed = {"mixed": look._replace(**MIXED_STYLE, label=f"{kind}, mixed")}
+    return {"forward": look} | (mixed if (rows["strategy"] == "mixed").any() else {})
 
 
 def choose_shades(count: int) -> list[str]:

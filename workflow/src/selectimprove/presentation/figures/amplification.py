@@ -1,8 +1,9 @@
-"""Amplification: the share of forward openings during RL on mixtures of evaluation and inversion problems.
+"""Amplification: the share of forward completions during RL on mixtures of evaluation and inversion problems.
 
 Left: over RL steps, on a held-out mixture with the share of evaluation problems of the run's own training. Middle: at
-the end, against that share; on the diagonal, each problem is opened by the strategy that suits its kind. Right: the
-same completions by kind; amplification that is only selection keeps these at 100 and 0 %, whatever the mixture.
+the end, against that share; on the diagonal, each problem is solved by the strategy that suits its kind. Right: the
+same completions by kind; amplification that is only selection keeps these at 100 and 0 %, whatever the mixture. Dotted,
+where there are any: mixed completions, which open with one strategy and go on in the other.
 """
 
 import pandas as pd
@@ -10,7 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from selectimprove.measurement.analysis import select_curves, select_last, summarize_share
-from selectimprove.presentation.figures._style import KIND_LOOKS, STEP_LABEL, choose_shades, draw_intervals, finish_axes
+from selectimprove.presentation.figures._style import (
+    STEP_LABEL,
+    choose_routing_looks,
+    choose_shades,
+    draw_intervals,
+    finish_axes,
+)
 from selectimprove.tasks.specs import KINDS
 
 NEEDS = {"runs": "RL", "by_kind": True, "axes": [["evaluation_share"]], "most": {"run": 12}}
@@ -53,19 +60,20 @@ def draw(scores: pd.DataFrame) -> Figure:
     final = mix_shares(last)
     at_end.plot([0, 100], [0, 100], color="0.6", linestyle=":", linewidth=1)
     at_end.plot(100 * final["evaluation_share"], 100 * final["share"], color="black", marker="o")
-    routing = summarize_share(last, ["evaluation_share", "kind"], last["strategy"] == "forward")
     for kind in KINDS:
-        look, line = KIND_LOOKS[kind], routing[routing["kind"] == kind]
-        draw_intervals(
-            by_kind,
-            100 * line["evaluation_share"],
-            line,
-            "share",
-            color=look.color,
-            marker=look.marker,
-            linestyle=look.linestyle,
-            label=look.label,
-        )
+        of_kind = last[last["kind"] == kind]
+        for strategy, look in choose_routing_looks(kind, last).items():
+            line = summarize_share(of_kind, ["evaluation_share"], of_kind["strategy"] == strategy)
+            draw_intervals(
+                by_kind,
+                100 * line["evaluation_share"],
+                line,
+                "share",
+                color=look.color,
+                marker=look.marker,
+                linestyle=look.linestyle,
+                label=look.label,
+            )
     by_kind.legend(ncols=len(KINDS), loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=7, frameon=False)
     for axes in (over_training, at_end, by_kind):
         finish_axes(axes)
@@ -74,5 +82,5 @@ def draw(scores: pd.DataFrame) -> Figure:
         axes.set_xlabel("evaluation problems in RL (%)")
         axes.xaxis.set_major_formatter(PercentFormatter(symbol=""))
     over_training.set_xlabel(STEP_LABEL)
-    over_training.set_ylabel("forward openings (%)")
+    over_training.set_ylabel("forward completions (%)")
     return figure
