@@ -95,10 +95,12 @@ wildcard_constraints:
 def call(script, arguments, launcher=""):
     """Return the shell command of a job without a spec. Its log begins with the command.
 
-    The log of a job that fails ends with its exit status: by that, failures.py tells what was killed.
+    The log of a job that fails ends with its exit status: by that, failures.py tells what was killed. SIGTERM to all
+    processes of a run is for the job to answer: its shell, whose trap does nothing, waits for what it says.
     """
     told = "(status=$?; printf '\\nexit status %s\\n' $status >> {log:q}; exit $status)"
-    return f"(set -x; {PYTHON} {launcher}{SCRIPTS}/{script} {arguments}) > {{log:q}} 2>&1 || {told}"
+    program = f"(set -x; {PYTHON} {launcher}{SCRIPTS}/{script} {arguments})"
+    return f"trap ' ' TERM; {program} > {{log:q}} 2>&1 || {told}"
 
 
 def call_with_spec(script, arguments, launcher=""):
