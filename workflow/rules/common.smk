@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 # The workflow's own files are in the checkout; results go below the working directory, which --directory may change.
@@ -28,12 +29,14 @@ ENVIRONMENT = "../../envs/selectimprove.yaml"
 
 try:
     check_checkout(CHECKOUT)
-    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-        check_environment(CHECKOUT / "envs" / "selectimprove.yaml")
     schema = yaml.safe_load((CHECKOUT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
     check_duplicates(workflow.configfiles)
     experiment = load_experiment(config, schema)
     check_preset(experiment.preset, CHECKOUT / "workflow" / "presets", workflow.overwrite_configfiles)
+    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+        warning = check_environment(CHECKOUT / "envs" / "selectimprove.yaml", config["strict_versions"])
+        if warning and workflow.is_main_process:
+            logger.warning(warning)
     check_space(Path("results") / experiment.preset, config["disk_gb"])
 except ConfigError as error:
     raise WorkflowError(str(error))

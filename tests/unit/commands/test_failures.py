@@ -265,6 +265,28 @@ def test_scheduler_is_asked_where_a_job_left_no_word(tmp_path, monkeypatch, caps
     assert capsys.readouterr().err.splitlines() == ["a.log: ValueError: found", f"{tmp_path}/2.log: {record}"]
 
 
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        ("Traceback (most recent call last):\nRuntimeError: stopped at step 3\n", "RuntimeError: stopped at step 3"),
+        (f"12:00:00 {STOPPING}\n", f"{CUT_SHORT} (last logged: 12:00:00 {STOPPING})"),
+        ("Traceback (most recent call last):\nKeyError: 'a'\n12:00:00 step 3/9\n", None),
+    ],
+)
+def test_job_that_ended_with_its_shell_is_told_beside_the_record_of_the_scheduler(
+    tmp_path, monkeypatch, capsys, left, told
+):
+    """As where its time is over: by what it said of its own end, not by an error that it went on from."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.log").write_text(f"+ python sft.py\n{left}", encoding="utf-8")
+    record = "slurmstepd: error: *** STEP 4.0 ON node1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***"
+    (tmp_path / "1.log").write_text(f"{record}\n", encoding="utf-8")
+    (tmp_path / "snakemake.log").write_text(write_error("a.log", 1, f", {tmp_path}/1.log"), encoding="utf-8")
+    print_failures(tmp_path / "snakemake.log", tmp_path)
+    expected = [f"a.log: {told}"] if told else []
+    assert capsys.readouterr().err.splitlines() == [*expected, f"{tmp_path}/1.log: {record}"]
+
+
 def test_job_that_succeeds_at_a_later_attempt_has_not_failed():
     finished = "[Thu Jan  1 00:00:00 2026]\nFinished jobid: 2 (Rule: a)\n1 of 2 steps (50%) done\n"
     log = write_error("a.log", 2) + write_error("b.log", 12) + finished
