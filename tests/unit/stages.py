@@ -45,7 +45,9 @@ def add_callback(patch, callback):
     """Have every trainer call `callback`."""
     plain = trainers.run_trainer
     for module in (pretrain, trainers):
-        patch.setattr(module, "run_trainer", lambda trainer: (trainer.add_callback(callback), plain(trainer)))
+        patch.setattr(
+            module, "run_trainer", lambda trainer, *rest: (trainer.add_callback(callback), plain(trainer, *rest))
+        )
 
 
 def interrupt_once(monkeypatch, run):

@@ -1,12 +1,13 @@
 """Mistakes in the configuration, as a user meets them: one sentence, exit status not 0, before any job."""
 
+import json
 import re
 import shlex
 from string import ascii_letters
 
 import pytest
 import yaml
-from checkout import copy_workflow, run_snakemake
+from checkout import SMOKE, copy_workflow, run_snakemake
 
 BAD_INPUTS = {
     "unknown key": ({"sft": {"F": {"epoch": 3}}}, "sft.F: unknown key 'epoch' (did you mean 'epochs'?)"),
@@ -144,15 +145,26 @@ def test_results_folder_that_cannot_be_written(tmp_path):
     assert "results/tiny: cannot write here" in process.stdout
 
 
-def test_package_of_another_version_is_named(fresh, tmp_path):
+def test_package_of_another_version_is_warned_of_once_and_recorded(tmp_path):
+    """Also where a job is a process of Snakemake's own, as that of list_runs."""
+    folder = copy_workflow(tmp_path / "checkout")
     (tmp_path / "torch-2.12.0.dist-info").mkdir()
     (tmp_path / "torch-2.12.0.dist-info/METADATA").write_text("Name: torch\nVersion: 2.12.0\n")
-    process = run_snakemake(fresh, PYTHONPATH=str(tmp_path))
+    data = "results/smoke/data/sft_F/seed0"
+    arguments = ["list_runs", f"{data}/field.json", "--configfile", SMOKE]
+    process = run_snakemake(folder, *arguments, PYTHONPATH=str(tmp_path))
+    assert process.returncode == 0, process.stdout
+    told = re.findall(r"^versions are not as pinned: torch 2\.12\.0 instead of (\S+); .*", process.stdout, re.MULTILINE)
+    assert len(told) == 1, process.stdout
+    record = json.loads((folder / data / "provenance.json").read_text(encoding="utf-8"))
+    assert record["other_versions"] == {"torch": {"found": "2.12.0", "pinned": told[0]}}
+    conda = run_snakemake(folder, "--dry-run", "--sdm", "conda", PYTHONPATH=str(tmp_path))
+    assert "torch 2.12.0" not in conda.stdout  # where conda makes the environment of the jobs, this one is not used
+    arguments += ["--dry-run", "--config", "strict_versions=True"]
+    process = run_snakemake(folder, *arguments, PYTHONPATH=str(tmp_path))
     assert process.returncode != 0
     assert re.search(r"^torch: found 2\.12\.0, must be version \S+; complete the environment", process.stdout, re.M)
     assert "Traceback" not in process.stdout
-    conda = run_snakemake(fresh, "--dry-run", "--sdm", "conda", PYTHONPATH=str(tmp_path))
-    assert "torch: found" not in conda.stdout  # where conda makes the environment of the jobs, this one is not used
 
 
 def test_parsing_imports_no_torch(fresh, tmp_path):

@@ -73,6 +73,34 @@ def test_second_run_in_the_folder_is_refused_and_a_killed_job_is_told(tmp_path):
     assert run_snakemake(checkout, FIRST, "--dry-run", *configuration).returncode == 0
 
 
+def test_training_that_sigterm_stops_is_told_by_its_own_words(tmp_path):
+    """As `timeout` or a scheduler sends it: to Snakemake, to the shells of its jobs and to the jobs."""
+    checkout = copy_workflow(tmp_path)
+    (checkout / "long.yaml").write_text("pretrain: {updates: 3000}")
+    base = checkout / "results/smoke/pretrain/gf11/seed0"
+    log = checkout / "results/smoke/logs/pretrain/gf11_seed0.log"
+    process = start_snakemake(
+        checkout, str(base.relative_to(checkout) / "checkpoint"), "--configfile", SMOKE, "long.yaml"
+    )
+    job = wait_for_job(process, "pretrain.py")
+    while job.is_running() and "metrics so far" not in log.read_text(encoding="utf-8"):
+        time.sleep(0.1)
+    for member in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
+        member.terminate()
+    output, _ = process.communicate()
+    assert process.returncode != 0
+    told = re.search(
+        r"^results/smoke/logs/pretrain/gf11_seed0\.log: RuntimeError: training was stopped at step (\d+) of 3000; "
+        r"run again to go on from its last checkpoint; its metrics so far are in (\S+)$",
+        output,
+        re.MULTILINE,
+    )
+    assert told, output
+    steps = (checkout / told[2]).read_text(encoding="utf-8").splitlines()[1:]
+    assert len(steps) == int(told[1])
+    assert not list(base.glob("*"))
+
+
 def test_job_whose_program_cannot_begin_is_told_by_the_reason(tmp_path):
     checkout = copy_workflow(tmp_path)
     script = checkout / "workflow/scripts/dataset.py"

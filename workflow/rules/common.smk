@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 # The workflow's own files are in the checkout; results go below the working directory, which --directory may change.
@@ -28,12 +29,14 @@ ENVIRONMENT = "../../envs/selectimprove.yaml"
 
 try:
     check_checkout(CHECKOUT)
-    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-        check_environment(CHECKOUT / "envs" / "selectimprove.yaml")
     schema = yaml.safe_load((CHECKOUT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
     check_duplicates(workflow.configfiles)
     experiment = load_experiment(config, schema)
     check_preset(experiment.preset, CHECKOUT / "workflow" / "presets", workflow.overwrite_configfiles)
+    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+        warning = check_environment(CHECKOUT / "envs" / "selectimprove.yaml", config["strict_versions"])
+        if warning and workflow.is_main_process:
+            logger.warning(warning)
     check_space(Path("results") / experiment.preset, config["disk_gb"])
 except ConfigError as error:
     raise WorkflowError(str(error))
@@ -95,10 +98,12 @@ wildcard_constraints:
 def call(script, arguments, launcher=""):
     """Return the shell command of a job without a spec. Its log begins with the command.
 
-    The log of a job that fails ends with its exit status: by that, failures.py tells what was killed.
+    The log of a job that fails ends with its exit status: by that, failures.py tells what was killed. SIGTERM to all
+    processes of a run is for the job to answer: its shell, whose trap does nothing, waits for what it says.
     """
     told = "(status=$?; printf '\\nexit status %s\\n' $status >> {log:q}; exit $status)"
-    return f"(set -x; {PYTHON} {launcher}{SCRIPTS}/{script} {arguments}) > {{log:q}} 2>&1 || {told}"
+    program = f"(set -x; {PYTHON} {launcher}{SCRIPTS}/{script} {arguments})"
+    return f"trap ' ' TERM; {program} > {{log:q}} 2>&1 || {told}"
 
 
 def call_with_spec(script, arguments, launcher=""):

@@ -102,4 +102,14 @@ def test_command_tells_and_unknown_presets_are_named(capsys, monkeypatch):
 def test_versions_that_are_not_pinned_are_named(monkeypatch):
     found = doctor.importlib.metadata.version
     monkeypatch.setattr(doctor.importlib.metadata, "version", lambda name: "0.1" if name == "trl" else found(name))
-    assert re.fullmatch(r"trl 0\.1 instead of [\d.]+", doctor.describe_machine()["versions"])
+    told = doctor.describe_machine()["versions"]
+    assert re.match(r"warning: versions are not as pinned: trl 0\.1 instead of [\d.]+; results may differ", told)
+
+
+def test_missing_package_is_told_as_an_error(monkeypatch):
+    others = {"trl": {"found": "none", "pinned": "1.2"}, "peft": {"found": "0.1", "pinned": "0.2"}}
+    monkeypatch.setattr(doctor, "find_other_versions", lambda: others)
+    told = doctor.describe_versions()
+    assert told.startswith(
+        "error: missing: trl none instead of 1.2; warning: versions are not as pinned: peft 0.1 instead"
+    )

@@ -1,17 +1,22 @@
 """What is said of jobs that failed, from the logs that they left."""
 
+import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from selectimprove.commands import failures
 from selectimprove.commands.failures import describe_failure, describe_record, list_failed, print_failures
+from selectimprove.experiment.messages import STOPPING
 
 MEMORY = (
     "killed; memory is the usual cause: run fewer jobs at once, such as --cores 1, or on a machine with more memory"
 )
+CUT_SHORT = "ended within a step, after SIGTERM asked for its end; run again to go on from its last checkpoint"
 PROGRAMS = {
     "an error": ("raise ValueError('x.jsonl: damaged')", "ValueError: x.jsonl: damaged"),
     "an error of several lines": ("raise RuntimeError('first\\n  second\\nthird')", "RuntimeError: first"),
@@ -46,9 +51,19 @@ PROGRAMS = {
         f"{MEMORY} (last logged: step 1/9)",
     ),
     "killed after an error that it went on from": (
-        "import os, traceback\ntry: 1 / 0\nexcept Exception: traceback.print_exc()\nos.kill(os.getpid(), 9)",
-        f"{MEMORY} (last logged: ZeroDivisionError: division by zero)",
+        "import os, sys, traceback\ntry: 1 / 0\nexcept Exception: traceback.print_exc()\n"
+        "print('12:00:00 step 2/9', file=sys.stderr); os.kill(os.getpid(), 9)",
+        f"{MEMORY} (last logged: 12:00:00 step 2/9)",
     ),
+    "killed after the error that ended it": (
+        "import atexit, os; atexit.register(os.kill, os.getpid(), 9)\nraise RuntimeError('stopped at step 3 of 9')",
+        "RuntimeError: stopped at step 3 of 9 (then killed)",
+    ),
+    "killed in the step after which it was to stop": (
+        f"import os; print('12:00:00 {STOPPING}\\n12:00:01 step 3/9', flush=True); os.kill(os.getpid(), 9)",
+        f"{CUT_SHORT} (last logged: 12:00:01 step 3/9)",
+    ),
+    "interrupted": ("import os; os.kill(os.getpid(), 2)", "interrupted by SIGINT, as Ctrl-C sends it; run again"),
     "killed in a line": (
         "import os; print('step', end='', flush=True); os.kill(os.getpid(), 9)",
         f"{MEMORY} (last logged: step)",
@@ -82,14 +97,39 @@ CHILDREN = {
         f"{MEMORY} (last logged: step 1)",
     ),
 }
+STOPPED_JOB = """
+import pathlib, signal, sys, time
+stopped = []
+if {handled}:
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+if sys.argv[1:]:
+    pathlib.Path("ready_too").touch()
+    rank = 0
+else:
+    from accelerate import PartialState
+    rank = PartialState(cpu=True).process_index
+print("begun", flush=True)
+pathlib.Path(f"ready{{rank}}").touch()
+while not stopped:
+    time.sleep(0.1)
+time.sleep(1)
+raise RuntimeError("training was stopped at step 3 of 9")
+"""
 
 
-def run(command, log):
-    """Run a command as a rule does (see `call` in workflow/rules/common.smk) and return its log."""
+def run(command, log, disturb=None):
+    """Run a command as a rule does (see `call` in workflow/rules/common.smk) and return its log.
+
+    disturb: a signal for all of its processes and shells, once it has made two files "ready<n>".
+    """
     told = "(status=$?; printf '\\nexit status %s\\n' $status >> log; exit $status)"
-    shell = f"set -euo pipefail; (set -x; {command}) > log 2>&1 || {told}"
-    process = subprocess.run(["bash", "-c", shell], cwd=log.parent, stderr=subprocess.DEVNULL, check=False)
-    assert process.returncode != 0
+    shell = f"set -euo pipefail; trap ' ' TERM; (set -x; {command}) > log 2>&1 || {told}"
+    process = subprocess.Popen(["bash", "-c", shell], cwd=log.parent, stderr=subprocess.DEVNULL, start_new_session=True)
+    while disturb and len(list(log.parent.glob("ready*"))) < 2 and process.poll() is None:
+        time.sleep(0.05)
+    if disturb:
+        os.killpg(process.pid, disturb)
+    assert process.wait() != 0
     log = (log.parent / "log").rename(log)
     return log.read_text(encoding="utf-8")
 
@@ -121,6 +161,24 @@ def test_failure_of_a_process_that_was_launched_is_described_by_its_own_cause(tm
     start, _, end = sentence.partition(".*")
     assert described.startswith(start)
     assert end in described
+
+
+@pytest.mark.parametrize("launch", ["", LAUNCH], ids=["alone", "launched"])
+@pytest.mark.parametrize(
+    ("number", "handled", "sentence"),
+    [
+        (signal.SIGTERM, True, "RuntimeError: training was stopped at step 3 of 9"),
+        (signal.SIGTERM, False, "ended by signal 15 (last logged: begun)"),
+        (signal.SIGINT, False, "interrupted by SIGINT, as Ctrl-C sends it; run again"),
+    ],
+)
+def test_job_that_was_ended_with_its_shells_is_told_by_its_own_words(tmp_path, number, handled, sentence, launch):
+    """As by `timeout`, a scheduler or Ctrl-C; the job needs a moment to end, which its shells wait for."""
+    (tmp_path / "job.py").write_text(STOPPED_JOB.format(handled=handled), encoding="utf-8")
+    log = run(
+        f"{shlex.quote(sys.executable)} {launch} job.py {'' if launch else 'alone'}", tmp_path / "log.txt", number
+    )
+    assert describe_failure(log) == sentence
 
 
 @pytest.mark.parametrize(
@@ -205,6 +263,28 @@ def test_scheduler_is_asked_where_a_job_left_no_word(tmp_path, monkeypatch, caps
     (tmp_path / "snakemake.log").write_text(told, encoding="utf-8")
     print_failures(tmp_path / "snakemake.log", tmp_path)
     assert capsys.readouterr().err.splitlines() == ["a.log: ValueError: found", f"{tmp_path}/2.log: {record}"]
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        ("Traceback (most recent call last):\nRuntimeError: stopped at step 3\n", "RuntimeError: stopped at step 3"),
+        (f"12:00:00 {STOPPING}\n", f"{CUT_SHORT} (last logged: 12:00:00 {STOPPING})"),
+        ("Traceback (most recent call last):\nKeyError: 'a'\n12:00:00 step 3/9\n", None),
+    ],
+)
+def test_job_that_ended_with_its_shell_is_told_beside_the_record_of_the_scheduler(
+    tmp_path, monkeypatch, capsys, left, told
+):
+    """As where its time is over: by what it said of its own end, not by an error that it went on from."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.log").write_text(f"+ python sft.py\n{left}", encoding="utf-8")
+    record = "slurmstepd: error: *** STEP 4.0 ON node1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***"
+    (tmp_path / "1.log").write_text(f"{record}\n", encoding="utf-8")
+    (tmp_path / "snakemake.log").write_text(write_error("a.log", 1, f", {tmp_path}/1.log"), encoding="utf-8")
+    print_failures(tmp_path / "snakemake.log", tmp_path)
+    expected = [f"a.log: {told}"] if told else []
+    assert capsys.readouterr().err.splitlines() == [*expected, f"{tmp_path}/1.log: {record}"]
 
 
 def test_job_that_succeeds_at_a_later_attempt_has_not_failed():

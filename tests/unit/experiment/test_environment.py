@@ -5,21 +5,49 @@ from importlib import metadata
 import pytest
 import yaml
 
-from selectimprove.experiment.environment import check_environment, check_space
+from selectimprove.experiment.environment import check_environment, check_space, find_other_versions
 from selectimprove.experiment.experiment import ConfigError
 
 
-def test_environment_must_have_every_pinned_package(tmp_path) -> None:
+def pin(folder, *pins):
+    """Return a conda file that pins these."""
+    file = folder / "environment.yaml"
+    file.write_text(yaml.safe_dump({"dependencies": ["pip", {"pip": list(pins)}]}))
+    return file
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_environment_as_pinned_is_not_warned_of(tmp_path, strict) -> None:
     """The version is that of what is installed, less the name of a build."""
-    file = tmp_path / "environment.yaml"
-    for pin in (f"pytest=={pytest.__version__}", f"torch=={metadata.version('torch').partition('+')[0]}"):
-        file.write_text(yaml.safe_dump({"dependencies": ["pip", {"pip": [pin]}]}))
-        check_environment(file)
-    for pin, found in (("pytest==0.1", pytest.__version__), ("not-to-be-found==2.0", "none")):
-        file.write_text(yaml.safe_dump({"dependencies": ["pip", {"pip": [pin]}]}))
-        name, _, version = pin.partition("==")
-        with pytest.raises(ConfigError, match=f"^{name}: found {found}, must be version {version}; .* `make env`"):
-            check_environment(file)
+    torch = metadata.version("torch").partition("+")[0]
+    assert check_environment(pin(tmp_path, f"pytest=={pytest.__version__}", f"torch=={torch}"), strict) == ""
+
+
+def test_other_version_is_a_warning_unless_versions_are_strict(tmp_path) -> None:
+    file = pin(tmp_path, "pytest==0.1", f"torch=={metadata.version('torch').partition('+')[0]}", "pyyaml==0.2")
+    pytest_found, yaml_found = pytest.__version__, metadata.version("pyyaml")
+    warning = check_environment(file, strict=False)
+    others = f"pytest {pytest_found} instead of 0.1, pyyaml {yaml_found} instead of 0.2"
+    assert warning.startswith(f"versions are not as pinned: {others}; results may differ")
+    assert "bit for bit" in warning and "\n" not in warning
+    assert find_other_versions(file) == {
+        "pytest": {"found": pytest_found, "pinned": "0.1"},
+        "pyyaml": {"found": yaml_found, "pinned": "0.2"},
+    }
+    with pytest.raises(ConfigError, match=f"^pytest: found {pytest_found}, must be version 0.1; .* `make env`"):
+        check_environment(file, strict=True)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_missing_package_is_an_error(tmp_path, strict) -> None:
+    """Also behind one of another version."""
+    file = pin(tmp_path, "not-to-be-found==2.0") if strict else pin(tmp_path, "pytest==0.1", "not-to-be-found==2.0")
+    with pytest.raises(ConfigError, match="^not-to-be-found: found none, must be version 2.0; .* `make env`"):
+        check_environment(file, strict)
+
+
+def test_nothing_is_pinned_without_the_file_of_pins(tmp_path) -> None:
+    assert find_other_versions(tmp_path / "none.yaml") == {}
 
 
 def test_space_is_checked_and_nothing_is_made(tmp_path) -> None:

@@ -1,5 +1,6 @@
 """Files and folders that are whole or as they were before, digests, and the commit of the code."""
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from broken_disk import file_size_limit
 from selectimprove.files import put_in_place, write_json, write_whole
 from selectimprove.provenance import records
 from selectimprove.provenance.records import check_digest, digest_checkpoint
+from selectimprove.provenance.sidecars import write_sidecar
 
 
 def test_file_that_does_not_fit_leaves_the_one_before(tmp_path):
@@ -175,3 +177,14 @@ def test_version_is_that_of_the_package():
 def test_library_that_is_not_installed_is_told_as_such(monkeypatch):
     monkeypatch.setattr(records, "LIBRARIES", ("pytest", "no-such-library"))
     assert records.find_versions() == {"pytest": pytest.__version__, "no-such-library": "none"}
+
+
+def test_records_say_which_versions_are_not_as_pinned(monkeypatch, tmp_path):
+    """And nothing where all are, so that such records are the same bytes as before there was anything to say."""
+    others = {"numpy": {"found": "2.0", "pinned": "2.4.6"}}
+    monkeypatch.setattr(records, "find_other_versions", dict)
+    assert set(records.make_record(None, {})) == {"spec", "inputs", "commit", "versions"}
+    monkeypatch.setattr(records, "find_other_versions", lambda: others)
+    assert records.make_record(None, {})["other_versions"] == others
+    write_sidecar(tmp_path / "figure.json", {}, [], [])
+    assert json.loads((tmp_path / "figure.json").read_text())["other_versions"] == others

@@ -212,6 +212,31 @@ def test_change_of_commit_and_versions_is_told(figure, capsys):
     assert "Made with several sets of library versions.\n" in output
 
 
+def test_versions_that_are_not_as_pinned_are_told(figure, capsys):
+    record = Path("checkpoints/base") / RECORD
+    edit_record(record, other_versions={"torch": {"found": "2.11.0", "pinned": "2.13.0"}})
+    status, _, output = trace(figure, capsys)
+    assert status == 0
+    assert "matches  checkpoints/base\n               not as pinned torch 2.11.0 instead of 2.13.0\n" in output
+    assert output.endswith("\nNot made with the pinned versions, but torch 2.11.0 instead of 2.13.0 (1).\n")
+    assert output.count("not as pinned none") == 1  # of what is told next
+
+
+def test_other_versions_are_named_where_an_input_was_made_again_and_differs(figure, capsys):
+    """As a likely reason; not where the versions are the same."""
+    base = Path("checkpoints/base")
+    change_a_byte(base)
+    edit_record(base / RECORD, digest=digest_path(base))
+    reason = "from what checkpoints/B/0 was made from"
+    assert f"differs  checkpoints/base  ({reason})\n" in trace("checkpoints/B/0", capsys)[2]
+    edit_record(base / RECORD, versions={"torch": "0.1"})
+    told = trace("checkpoints/B/0", capsys)[2]
+    assert (
+        f"differs  checkpoints/base  ({reason}; it was made with other versions of packages, which may be why)\n"
+        in told
+    )
+
+
 def test_each_artifact_is_digested_once(figure, capsys, monkeypatch):
     digested = []
     monkeypatch.setattr(chain, "digest_path", lambda path: digested.append(path) or digest_path(path))

@@ -1,11 +1,13 @@
 """Training that is stopped goes on from its last whole checkpoint, and from no other state."""
 
 import errno
+import logging
 import os
 import pickle
 import signal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from broken_disk import file_size_limit
@@ -28,13 +30,19 @@ class Termination(TrainerCallback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def terminate_once(monkeypatch, run):
-    """Call `run` with a SIGTERM, then again without."""
+def terminate(monkeypatch, run):
+    """Call `run` with a SIGTERM and return what it said."""
     with monkeypatch.context() as patch:
         add_callback(patch, Termination)
-        with pytest.raises(RuntimeError, match="stopped at step 3 of"):
+        with pytest.raises(RuntimeError, match="stopped at step 3 of") as stopped:
             run()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    return str(stopped.value)
+
+
+def terminate_once(monkeypatch, run):
+    """Call `run` with a SIGTERM, then again without."""
+    terminate(monkeypatch, run)
     return run()
 
 
@@ -50,6 +58,70 @@ def test_terminated_rl_goes_on_with_the_same_draws(tmp_path, base, rl_data, rewa
     resumed = terminate_once(monkeypatch, lambda: run_rl(tmp_path / "stopped", base, rl_data, updates=6))
     assert weights_equal(whole[-1], resumed[-1])
     assert metrics_equal(whole[-1], resumed[-1])
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "sft", "rl"])
+def test_metrics_so_far_lie_beside_the_checkpoints(
+    tmp_path, base, sft_data, rl_data, rewarded_opening, monkeypatch, caplog, stage
+):
+    """Not under the name of the output, which Snakemake takes as whole: that appears at the end, as if undisturbed."""
+    run = {
+        "pretrain": run_pretrain,
+        "sft": lambda folder: run_sft(folder, base, sft_data, epochs=2),
+        "rl": lambda folder: run_rl(folder, base, rl_data, updates=6),
+    }[stage]
+    caplog.set_level(logging.INFO, trainers.__name__)
+    run(tmp_path / "whole")
+    whole = (tmp_path / "whole/metrics.csv").read_text().splitlines()
+    seen = []
+
+    class Look(TrainerCallback):
+        """Reads the file in the middle of each step."""
+
+        def on_step_begin(self, args, state, control, **kwargs):
+            files = list((tmp_path / "stopped/resume").glob("*/metrics.csv"))
+            seen.append((state.global_step, [file.read_text().splitlines() for file in files]))
+
+    with monkeypatch.context() as patch:
+        add_callback(patch, Look)
+        told = terminate(monkeypatch, lambda: run(tmp_path / "stopped"))
+        assert seen == [(0, []), (1, []), (2, [whole[:3]])]
+        [file] = (tmp_path / "stopped/resume").glob("*/metrics.csv")
+        assert file.read_text().splitlines() == whole[:4]
+        assert told.endswith(f"; its metrics so far are in {file}")
+        assert f"metrics so far: {file}" in caplog.text
+        assert not (tmp_path / "stopped/metrics.csv").exists()
+        run(tmp_path / "stopped")
+    assert seen[-1] == (len(whole) - 2, [whole[: len(seen[-1][1][0])]])
+    assert (tmp_path / "stopped/metrics.csv").read_bytes() == (tmp_path / "whole/metrics.csv").read_bytes()
+    assert not (tmp_path / "stopped/resume").exists()
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, FloatingPointError])
+def test_metrics_reach_to_where_training_ended_otherwise(tmp_path, base, sft_data, monkeypatch, end):
+    """By Ctrl-C or a fault, a step past the last checkpoint."""
+
+    class End(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 3:
+                raise end
+
+    add_callback(monkeypatch, End)
+    with pytest.raises(end):
+        run_sft(tmp_path, base, sft_data, epochs=2)
+    [file] = (tmp_path / "resume").glob("*/metrics.csv")
+    assert pd.read_csv(file)["step"].tolist() == [1, 2, 3]
+
+
+def test_training_that_ends_before_its_first_step_leaves_no_metrics(tmp_path, base, sft_data, monkeypatch):
+    class End(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            raise KeyboardInterrupt
+
+    add_callback(monkeypatch, End)
+    with pytest.raises(KeyboardInterrupt):
+        run_sft(tmp_path, base, sft_data)
+    assert not list(tmp_path.rglob("metrics.csv"))
 
 
 def truncate(checkpoint):

@@ -94,7 +94,7 @@ def test_training_goes_on_in_smaller_micro_batches_when_memory_runs_out(
     with pytest.raises(RuntimeError, match="allocate memory"):
         run(tmp_path / "too_little")
     with pytest.raises(RuntimeError, match="allocate memory"):
-        trainers.train_within_memory(lambda rows: torch.empty(2**60), 8, processes=2)
+        trainers.train_within_memory(lambda rows: torch.empty(2**60), 8, 2, {})
 
 
 def test_other_number_of_processes_than_the_spec_says_is_refused(monkeypatch):

@@ -27,7 +27,14 @@ import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from selectimprove.experiment.config import DEFAULT_PRESET, find_packaged_file, load_experiment, merge_defaults
-from selectimprove.experiment.environment import find_other_versions, read_pins
+from selectimprove.experiment.environment import (
+    CONDA_FILE,
+    MISSING,
+    describe_other_versions,
+    find_other_versions,
+    read_pins,
+    warn_of_other_versions,
+)
 from selectimprove.experiment.experiment import CHECKOUT, Experiment
 from selectimprove.experiment.specs import LoraSpec, ModelSpec, RLSpec
 from selectimprove.provenance.records import find_commit
@@ -70,8 +77,6 @@ def load_preset(name: str) -> Experiment:
 def describe_machine() -> dict[str, str]:
     """Return what was found: processors, memory, disk, GPUs, versions against the pins, hub, scheduler."""
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-    pins = read_pins(CHECKOUT / "envs/selectimprove.yaml")
-    others = [f"{name} {found} instead of {pins[name]}" for name, found in find_other_versions(pins).items()]
     vllm = importlib.util.find_spec("vllm") is not None
     sbatch = shutil.which("sbatch")
     plugin = importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
@@ -82,10 +87,19 @@ def describe_machine() -> dict[str, str]:
         "disk": f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here",
         "GPUs": ", ".join(f"{gpu.name} ({gpu.total_memory / 1e9:.0f} GB)" for gpu in gpus) or "none",
         "vLLM": "installed" if vllm else "not installed",
-        "versions": "; ".join(others) or f"all {len(pins)} as pinned",
+        "versions": describe_versions(),
         "hub": find_hub(),
         "Slurm": f"{sbatch or 'no sbatch'}, Snakemake's plugin {'is' if plugin else 'is not'} installed",
     }
+
+
+def describe_versions() -> str:
+    """Return which packages are missing, which is an error, or of another version than pinned, of which it warns."""
+    others = find_other_versions()
+    missing = {name: versions for name, versions in others.items() if versions["found"] == MISSING}
+    told = [f"error: missing: {describe_other_versions(missing)}"] if missing else []
+    told += [f"warning: {warning}"] if (warning := warn_of_other_versions(others)) else []
+    return "; ".join(told) or f"all {len(read_pins(CONDA_FILE))} as pinned"
 
 
 def find_hub() -> str:

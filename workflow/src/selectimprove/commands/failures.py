@@ -2,7 +2,7 @@
 
 The log of a job begins with its command, as `set -x` prints it, and ends with "exit status N" unless N is 0 (see `call`
 in workflow/rules/common.smk); without that line, the job was ended together with its shell. A scheduler's own log of
-the job then says by what.
+the job then says by what. Where the log's end gives a reason, that is told, however the process ended after it.
 """
 
 import re
@@ -11,17 +11,23 @@ import signal
 import sys
 from pathlib import Path
 
+from selectimprove.experiment.messages import STOPPING
+
 TRACEBACK = "Traceback (most recent call last):\n"
 NO_MEMORY = re.compile("MemoryError|allocate memory|out of memory|Cannot allocate", re.IGNORECASE)
 KILLED = (
     "killed; memory is the usual cause: run fewer jobs at once, such as --cores 1, or on a machine with more memory"
 )
+CUT_SHORT = "ended within a step, after SIGTERM asked for its end; run again to go on from its last checkpoint"
+INTERRUPTED = "interrupted by SIGINT, as Ctrl-C sends it; run again"
+LOGGED = re.compile(r"^\d\d:\d\d:\d\d ", re.MULTILINE)  # a line that a job logs itself (see trainers.prepare_process)
 STATUS = re.compile(r"^exit status (\d+)\n\Z", re.MULTILINE)
 FAILED_IMPORT = re.compile("Failed to import|Could not import module")  # what was wrong stands in the traceback before
 
-# accelerate's launcher tells of the processes that failed, the first it saw last; what went wrong in each stands
-# before, with its rank if known.
+# accelerate's launcher tells of the processes that failed, the first it saw last, or of the signal that it passed on to
+# all; what went wrong in each stands before, with its rank if known.
 LAUNCHER_ERROR = re.compile(r"^\S+\.ChildFailedError: .*\Z", re.MULTILINE | re.DOTALL)
+LAUNCHER_SIGNAL = re.compile(r"^\S+\.SignalException: Process \d+ got signal: (\d+)\s*\Z", re.MULTILINE)
 LAUNCHER_FAILURE = re.compile(r"^ +rank +: (\d+).*?^ +exitcode +: (-?\d+)", re.MULTILINE | re.DOTALL)
 LAUNCHER_LINE = re.compile(r"^[IWE]\d{4} .*torch/distributed/elastic.*\n", re.MULTILINE)
 RANK = re.compile(r"^\[rank(\d+)\]: (.*\n)", re.MULTILINE)
@@ -53,18 +59,29 @@ def find_error(text: str) -> str | None:
 def find_child_log(log_text: str) -> str | None:
     """Return the lines of the process that failed first of those that a launcher started, as a log; None without one.
 
-    It is the first that the launcher saw, unless that only lost its connection to another. Its lines are those with its
-    rank if there are any, else all lines without a rank.
+    It is the first that the launcher saw, unless that only lost its connection to another; where the launcher was sent
+    a signal, the first that said why it ended. Its lines are those with its rank if there are any, else all lines
+    without a rank.
     """
-    error = LAUNCHER_ERROR.search(log_text)
+    text = STATUS.sub("", log_text)
+    error = LAUNCHER_ERROR.search(text) or LAUNCHER_SIGNAL.search(text)
     if error is None:
         return None
-    text = LAUNCHER_LINE.sub("", log_text[: error.start()].rpartition(TRACEBACK)[0])
+    text = LAUNCHER_LINE.sub("", text[: error.start()].rpartition(TRACEBACK)[0])
+    failed = list(reversed(LAUNCHER_FAILURE.findall(error[0])))
+    if error.re is LAUNCHER_SIGNAL:
+        ranks = [rank for rank, line in RANK.findall(text) if line == TRACEBACK]
+        failed = [(rank, f"-{error[1]}") for rank in [*ranks, "0"]]
     logs = []
-    for rank, code in reversed(LAUNCHER_FAILURE.findall(error[0])):
+    for rank, code in failed:
         own = "".join(line for name, line in RANK.findall(text) if name == rank) or RANK.sub("", text)
         logs.append(f"{own}exit status {code if int(code) >= 0 else 128 - int(code)}\n")
     return next((log for log in logs if not LOST_PEER.search(find_error(log) or "")), logs[0] if logs else None)
+
+
+def find_last_error(text: str) -> str | None:
+    """Return the error that a log ends with; None if the job went on after its last traceback."""
+    return None if LOGGED.search(text.rpartition(TRACEBACK)[2]) else find_error(text)
 
 
 def describe_failure(log_text: str) -> str:
@@ -75,15 +92,20 @@ def describe_failure(log_text: str) -> str:
         return describe_failure(child_log)
     status = STATUS.search(log_text)
     text = STATUS.sub("", log_text)
-    error = find_error(text)
+    was_killed = status is not None and int(status[1]) == 128 + signal.SIGKILL
+    error = find_last_error(text) if was_killed else find_error(text)
     last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "nothing")
     number = int(status[1]) - 128 if status else 0  # of a signal, if positive
-    if number == signal.SIGKILL:
-        return f"{KILLED} (last logged: {last})"
+    if error == "KeyboardInterrupt":
+        return INTERRUPTED
     if error and NO_MEMORY.search(error):
         return f"{error} (out of memory: run fewer jobs at once, such as --cores 1, or smaller batches)"
     if error:
-        return error
+        return f"{error} (then killed)" if was_killed else error
+    if STOPPING in text:
+        return f"{CUT_SHORT} (last logged: {last})"
+    if was_killed:
+        return f"{KILLED} (last logged: {last})"
     if number > 0:
         return f"ended by signal {number} (last logged: {last})"
     return last if status else f"ended without an error message (last logged: {last})"
@@ -119,14 +141,15 @@ def read_log(file: Path) -> str:
 def tell_failures(logs: list[str]) -> dict[str, str]:
     """Return what the logs of a failed job or group of jobs tell of it, by log.
 
-    A rule names its log by a relative path, a scheduler its own by an absolute one. Of a group, most jobs did not fail.
+    A rule names its log by a relative path, a scheduler its own by an absolute one. Of a group, most jobs did not fail:
+    what they logged says neither how nor why they ended.
     """
     told = {}
     for log in logs:
         text = read_log(Path(log))
         if Path(log).is_absolute():
             told[log] = describe_record(text)
-        elif STATUS.search(text):
+        elif STATUS.search(text) or find_last_error(text) or STOPPING in text:
             told[log] = describe_failure(text)
     told = {log: sentence for log, sentence in told.items() if sentence}
     return told or {logs[0]: describe_failure(read_log(Path(logs[0])))}

@@ -1,4 +1,4 @@
-"""What must hold of the machine before a run: the pinned packages are installed, and the results have room."""
+"""What must hold of the machine before a run: packages are installed, as pinned or nearly so, and results have room."""
 
 import importlib.metadata
 import os
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from selectimprove.experiment.experiment import ConfigError
+from selectimprove.experiment.experiment import CHECKOUT, ConfigError
+
+CONDA_FILE = CHECKOUT / "envs" / "selectimprove.yaml"
+MISSING = "none"  # the version of a package that is not installed
 
 
 def check_checkout(checkout: Path) -> None:
@@ -35,28 +38,52 @@ def read_pins(conda_file: Path) -> dict[str, str]:
 
 
 def find_version(package: str) -> str:
-    """Return the installed version of a package, "none" if it is not installed."""
+    """Return the installed version of a package, MISSING if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return "none"
+        return MISSING
 
 
-def find_other_versions(pins: dict[str, str]) -> dict[str, str]:
-    """Return the installed version, or "none", of each package that is not as pinned."""
+def find_other_versions(conda_file: Path = CONDA_FILE) -> dict[str, dict[str, str]]:
+    """Return what was "found" (MISSING if nothing) and "pinned" for each package that is not as the conda file pins it.
+
+    Nothing is pinned where the library is installed without its checkout.
+    """
     others = {}
-    for name, pinned in pins.items():
+    for name, pinned in (read_pins(conda_file) if conda_file.is_file() else {}).items():
         found = find_version(name)
         if found.partition("+")[0] != pinned:  # the CPU build of torch is 2.13.0+cpu
-            others[name] = found
+            others[name] = {"found": found, "pinned": pinned}
     return others
 
 
-def check_environment(conda_file: Path) -> None:
-    """Raise ConfigError if a package that the conda file pins is missing here, or of another version."""
-    pins = read_pins(conda_file)
-    for name, found in find_other_versions(pins).items():
-        raise ConfigError(
-            f"{name}: found {found}, must be version {pins[name]}; complete the environment with `make env`, or with "
-            "pip install --require-hashes -r envs/requirements.txt"
-        )
+def describe_other_versions(others: dict[str, dict[str, str]]) -> str:
+    """Return the packages of find_other_versions in words: "torch 2.11.0 instead of 2.13.0"; "" if there are none."""
+    return ", ".join(f"{name} {versions['found']} instead of {versions['pinned']}" for name, versions in others.items())
+
+
+def warn_of_other_versions(others: dict[str, dict[str, str]]) -> str:
+    """Return a sentence that warns of packages that are installed in another version than pinned; "" without any."""
+    installed = {name: versions for name, versions in others.items() if versions["found"] != MISSING}
+    if not installed:
+        return ""
+    return (
+        f"versions are not as pinned: {describe_other_versions(installed)}; results may differ from those of the "
+        "pinned versions, and not be theirs bit for bit; the records of all that is made say so"
+    )
+
+
+def check_environment(conda_file: Path, strict: bool) -> str:
+    """Return a warning of packages of another version than the conda file pins, "" if there are none.
+
+    Raises ConfigError if a package is missing here; strict: also if it is of another version.
+    """
+    others = find_other_versions(conda_file)
+    for name, versions in others.items():
+        if strict or versions["found"] == MISSING:
+            raise ConfigError(
+                f"{name}: found {versions['found']}, must be version {versions['pinned']}; complete the environment "
+                "with `make env`, or with pip install --require-hashes -r envs/requirements.txt"
+            )
+    return warn_of_other_versions(others)

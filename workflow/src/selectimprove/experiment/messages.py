@@ -3,6 +3,8 @@
 from selectimprove.experiment.experiment import Experiment, format_range
 from selectimprove.tasks.specs import DatasetSpec
 
+STOPPING = "SIGTERM: training stops after the step at hand"  # logged at once; failures.py looks for it
+
 
 def describe_problems(dataset: DatasetSpec) -> str:
     """Return the difficulty of a data set's problems, such as "2-5 steps" or "3-5 parts of 1-2 steps"."""

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selectimprove.experiment.environment import describe_other_versions
 from selectimprove.experiment.specs import digest_specs
 from selectimprove.provenance.records import RECORD, digest_path, read_record
 
+VERSIONS = ("versions", "other_versions")  # in a record, see records.record_versions
 VERDICTS = ("matches", "differs", "missing", "untraced")
 
 
@@ -39,7 +41,7 @@ def load_record(file: Path) -> dict[str, Any]:
         return {}
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-        if all(isinstance(record.get(name, {}), dict) for name in ("spec", "files", "inputs", "scores", "versions")):
+        if all(isinstance(record.get(name, {}), dict) for name in ("spec", "files", "inputs", "scores", *VERSIONS)):
             return record
     except (ValueError, AttributeError):
         pass
@@ -106,7 +108,10 @@ class Chain:
         if artifact.digest is None:
             return "missing", ""
         if maker is not None and maker.inputs[path] != artifact.digest:
-            return "differs", f"from what {above} was made from"
+            reason = f"from what {above} was made from"
+            if artifact.record and any(artifact.record.get(name) != maker.record.get(name) for name in VERSIONS):
+                reason += "; it was made with other versions of packages, which may be why"
+            return "differs", reason
         if not artifact.sound:
             return "differs", "from what its own record says"
         if not artifact.record and not (maker and is_given(path, maker)):
@@ -140,7 +145,7 @@ class Chain:
         return problems
 
     def summarize(self) -> str:
-        """Return the number of artifacts by verdict, and the commits and sets of library versions if several."""
+        """Return the number of artifacts by verdict, commits if several, and versions, if several or not as pinned."""
         problems = self.list_problems()
         counts = Counter(verdict for verdict, _ in problems.values())
         counts["matches"] = len(self.artifacts) - len(problems)
@@ -154,6 +159,10 @@ class Chain:
             )
         if len({json.dumps(record.get("versions")) for record in records}) > 1:
             lines.append("Made with several sets of library versions.")
+        others = Counter(
+            describe_other_versions(record["other_versions"]) for record in records if "other_versions" in record
+        )
+        lines += [f"Not made with the pinned versions, but {told} ({count})." for told, count in others.items()]
         return "\n".join(lines)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
-from selectimprove.experiment.environment import find_version
+from selectimprove.experiment.environment import find_other_versions, find_version
 from selectimprove.experiment.experiment import CHECKOUT, PACKAGE
 from selectimprove.experiment.specs import dump_spec
 from selectimprove.files import write_json
@@ -88,7 +88,7 @@ def make_record(spec: Any, inputs: dict[str, str]) -> dict[str, Any]:
         "spec": json.loads(dump_spec(spec)),
         "inputs": inputs,
         "commit": find_commit(),
-        "versions": find_versions(),
+        **record_versions(),
     }
 
 
@@ -151,3 +151,12 @@ def digest_source() -> str:
 def find_versions() -> dict[str, str]:
     """Return the versions of the libraries that results depend on, "none" of one that is not installed."""
     return {library: find_version(library) for library in LIBRARIES}
+
+
+def record_versions() -> dict[str, Any]:
+    """Return the part of a record that says with what it was made: "versions" of the libraries.
+
+    And "other_versions", the packages that are not as pinned (see find_other_versions), if there are any.
+    """
+    others = find_other_versions()
+    return {"versions": find_versions(), **({"other_versions": others} if others else {})}

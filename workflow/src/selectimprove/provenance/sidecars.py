@@ -8,7 +8,7 @@ import pandas as pd
 
 from selectimprove.experiment.specs import ClaimsSpec, FigureSpec
 from selectimprove.files import write_json
-from selectimprove.provenance.records import digest_file, find_commit, find_versions
+from selectimprove.provenance.records import digest_file, find_commit, record_versions
 
 CHECKPOINT_COLUMNS = {
     "run": "run",
@@ -41,4 +41,4 @@ def write_sidecar(sidecar: Path, origin: dict[str, Any], score_files: list[Path]
         "scores": {str(file): digest_file(file) for file in score_files},
         "files": {Path(file).name: digest_file(file) for file in made},
     }
-    write_json(sidecar, {**origin, **digests, "versions": find_versions()})
+    write_json(sidecar, {**origin, **digests, **record_versions()})

@@ -6,12 +6,13 @@
 What can be traced: a figure, a table, the claims or the report (any file of them, or their sidecar), a score table, a
 checkpoint folder, a file of a data set. Below each artifact are those that it was made from, down to the data sets and
 the pretrained base; each is told in full once, with its verdict (see chain.py). Commit and library versions are told
-where they are not those told before.
+where they are not those told before, versions that are not as pinned with the pinned ones.
 """
 
 from pathlib import Path
 from typing import Any
 
+from selectimprove.experiment.environment import describe_other_versions
 from selectimprove.experiment.experiment import Experiment
 from selectimprove.files import write_string
 from selectimprove.provenance.chain import Chain, list_roots
@@ -27,6 +28,7 @@ class Teller:
         self.told: set[Path] = set()
         self.commit: str | None = None
         self.versions: dict[str, str] = {}
+        self.other_versions: dict[str, dict[str, str]] = {}
 
     def tell(self, path: Path, above: Path | None = None, depth: int = 0) -> None:
         """Print an artifact and below it, unless told before, those that it was made from."""
@@ -61,6 +63,10 @@ class Teller:
         if changed:
             self.versions = versions
             details.append(f"versions {', '.join(changed)}")
+        others = record.get("other_versions", {}) if record else self.other_versions
+        if others != self.other_versions:
+            self.other_versions = others
+            details.append(f"not as pinned {describe_other_versions(others) or 'none'}")
         return details
 
 

@@ -265,9 +265,11 @@ def train(
         within = dataclasses.replace(spec, micro_batches=spec.completions_per_step // completions)
         return make_trainer(within, start, rows, resume_folder)
 
-    trainer = train_within_memory(make_trainer_within, spec.completions_per_step // spec.micro_batches, spec.processes)
+    metrics = list_metrics(rows)
+    completions = spec.completions_per_step // spec.micro_batches
+    trainer = train_within_memory(make_trainer_within, completions, spec.processes, metrics)
     if trainer.is_world_process_zero():
-        write_metrics(trainer, metrics_file, list_metrics(rows))
+        write_metrics(trainer.state, metrics_file, metrics)
         for step, folder in zip(spec.checkpoint_steps, checkpoint_folders, strict=True):
             keep_checkpoint(resume_folder / f"checkpoint-{step}", folder, spec, inputs)
         remove_resume_folder(resume_root)

@@ -198,7 +198,7 @@ def train(spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_roo
     """Pretrain the base that `spec` describes; write its checkpoint and the metrics of every update."""
     resume_folder = find_resume_folder(resume_root, spec, {})
     trainer = make_trainer(spec, resume_folder)
-    run_trainer(trainer)
-    write_metrics(trainer, metrics_file, METRICS)
+    run_trainer(trainer, METRICS)
+    write_metrics(trainer.state, metrics_file, METRICS)
     keep_checkpoint(resume_folder / f"checkpoint-{spec.updates}", model_folder, spec, {})
     remove_resume_folder(resume_root)

@@ -101,9 +101,10 @@ def train(
         lambda rows_per_pass: make_trainer(spec, base, rows, resume_folder, rows_per_pass),
         spec.batch_size // (spec.processes * spec.sft_micro_batches),
         spec.processes,
+        METRICS,
     )
     if trainer.is_world_process_zero():
-        write_metrics(trainer, metrics_file, METRICS)
+        write_metrics(trainer.state, metrics_file, METRICS)
         last = resume_folder / f"checkpoint-{trainer.state.global_step}"
         keep_checkpoint(last, model_folder, spec, inputs, merge=spec.lora is not None)
         remove_resume_folder(resume_root)

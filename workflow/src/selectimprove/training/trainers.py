@@ -2,7 +2,8 @@
 
 Trainer checkpoints with optimizer state lie in a resume folder outside the declared outputs, since Snakemake deletes
 the outputs of a failed job. Each is written in a folder beside them and moved there when it is whole, with the digests
-of its files. When training ends, the checkpoints to keep are copied out, and the resume folder is deleted.
+of its files. Beside them lie the metrics of the steps so far, for whoever looks at a run that trains or was stopped.
+When training ends, the checkpoints to keep are copied out, and the resume folder is deleted.
 """
 
 import fcntl
@@ -28,8 +29,9 @@ import transformers
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
-from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState, set_seed
 
+from selectimprove.experiment.messages import STOPPING
 from selectimprove.experiment.specs import digest_specs
 from selectimprove.files import put_in_place, write_json, write_whole
 from selectimprove.provenance.records import RECORD, digest_checkpoint, digest_file, find_commit, make_record
@@ -40,6 +42,7 @@ KEPT_FILES = ("*.safetensors", "*config.json", "tokenizer*", "special_tokens_map
 
 WRITING = "writing"  # the folder, in the resume folder, where a checkpoint grows
 DIGESTS = "digests.json"  # of the files of a trainer checkpoint, beside them
+METRICS_SO_FAR = "metrics.csv"  # in the resume folder, beside the checkpoints
 
 IGNORED = -100  # the label of a token without loss
 
@@ -177,10 +180,26 @@ class StopOnTermination(TrainerCallback):
 
     def request(self, *_: Any) -> None:
         self.requested = True
+        logger.info(STOPPING)  # now: who sent the signal may kill the process before the step is done
 
     def on_step_end(self, args, state, control, **kwargs):
         if any(gather_object([self.requested])):  # by any process: none can go on without the others
             control.should_save = control.should_training_stop = True
+
+
+class WriteMetrics(TrainerCallback):
+    """Writes the metrics so far with each checkpoint."""
+
+    def __init__(self, file: Path, names: dict[str, str]):
+        self.file = file
+        self.names = names
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        logger.info("metrics so far: %s, written with each checkpoint", self.file)
+
+    def on_save(self, args, state, control, **kwargs):
+        if state.is_world_process_zero and state.log_history:
+            write_metrics(state, self.file, self.names)
 
 
 def digest_files(folder: Path) -> dict[str, str]:
@@ -233,8 +252,11 @@ def lock_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-def run_trainer(trainer: Trainer) -> None:
+def run_trainer(trainer: Trainer, metrics: dict[str, str]) -> None:
     """Train to the end, from the last trainer checkpoint if there is one.
+
+    metrics: as the names of write_metrics. They are written to METRICS_SO_FAR in the resume folder with each checkpoint
+    and where training ends early.
 
     Raises RuntimeError if training stopped before its end, after SIGTERM and with a checkpoint saved, or if another
     job is training in its resume folder.
@@ -247,6 +269,8 @@ def run_trainer(trainer: Trainer) -> None:
     termination = StopOnTermination()
     trainer.add_callback(termination)
     trainer.add_callback(SealCheckpoints())
+    writing = WriteMetrics(resume_folder / METRICS_SO_FAR, metrics)
+    trainer.add_callback(writing)
     with lock_folder(resume_folder) if trainer.is_world_process_zero() else nullcontext():
         last = find_last_checkpoint(resume_folder)
         if last is not None:
@@ -255,18 +279,26 @@ def run_trainer(trainer: Trainer) -> None:
         try:
             with log_loop():
                 trainer.train(resume_from_checkpoint=str(last) if last else None)
+        except BaseException:  # a fault or Ctrl-C, after the last checkpoint
+            writing.on_save(trainer.args, trainer.state, trainer.control)
+            raise
         finally:
             signal.signal(signal.SIGTERM, earlier_handler)
     if trainer.state.global_step < trainer.state.max_steps:
         done = f"{trainer.state.global_step} of {trainer.state.max_steps}"
-        raise RuntimeError(f"training was stopped at step {done}; run again to go on from its last checkpoint")
+        raise RuntimeError(
+            f"training was stopped at step {done}; run again to go on from its last checkpoint; "
+            f"its metrics so far are in {writing.file}"
+        )
 
 
-def train_within_memory(make_trainer: Callable[[int], Trainer], rows: int, processes: int) -> Trainer:
+def train_within_memory(
+    make_trainer: Callable[[int], Trainer], rows: int, processes: int, metrics: dict[str, str]
+) -> Trainer:
     """Train to the end, with half the rows in a micro-batch each time that memory runs out; return the last trainer.
 
     make_trainer: makes a trainer from the rows of a micro-batch, beginning with `rows`. A batch stays as large as it
-    was, and the weights that come out are the same to rounding.
+    was, and the weights that come out are the same to rounding. metrics: as for run_trainer.
 
     Raises RuntimeError as run_trainer does, and if memory runs out with an odd number of rows, or in one of several
     processes, for which the others would wait.
@@ -274,7 +306,7 @@ def train_within_memory(make_trainer: Callable[[int], Trainer], rows: int, proce
     while True:
         try:
             trainer = make_trainer(rows)
-            run_trainer(trainer)
+            run_trainer(trainer, metrics)
             return trainer
         except RuntimeError as error:
             if rows % 2 or processes > 1 or not should_reduce_batch_size(error):
@@ -285,13 +317,15 @@ def train_within_memory(make_trainer: Callable[[int], Trainer], rows: int, proce
         logger.warning("out of memory: on with %d rows in a micro-batch", rows)
 
 
-def write_metrics(trainer: Trainer, path: Path, names: dict[str, str]) -> None:
-    """Write the metrics of every step as CSV. names: logged name -> column; other logged values are left out.
+def write_metrics(state: TrainerState, path: Path, names: dict[str, str]) -> None:
+    """Write the metrics of every step so far as CSV.
+
+    names: logged name -> column; other logged values are left out.
 
     The same run gives the same bytes, interrupted or not. So times are never among them (they are in the log, and in
     Snakemake's benchmarks), nor is SFTTrainer's count of tokens, which starts anew when training goes on.
     """
-    rows = [entry for entry in trainer.state.log_history if set(entry) & set(names)]
+    rows = [entry for entry in state.log_history if set(entry) & set(names)]
     table = pd.DataFrame(rows).groupby("step", as_index=False).last()
     columns = [name for name in names if name in table]
     table = table[["step", *columns]].rename(columns=names)
