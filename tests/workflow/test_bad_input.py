@@ -18,7 +18,7 @@ BAD_INPUTS = {
     "unknown kind": ({"datasets": {"rl_2_5": {"kinds": {"guess": 1}}}}, "datasets.rl_2_5.kinds: unknown key 'guess'"),
     "unknown preset": (
         {"preset": "huge"},
-        "preset: 'huge' is not known; allowed are tiny, full, gf23, paper, smoke, smollm2, three",
+        "preset: 'huge' is not known; allowed are tiny, full, gf23, paper, smoke, smollm2, smollm2_short, three",
     ),
     "preset without its file": ({"preset": "smoke"}, "preset: 'smoke' needs its file: --configfile"),
     "unknown run": ({"rl": {"F_rl_2_5": {"start": "G"}}}, "rl.F_rl_2_5.start: run 'G' is not declared"),
@@ -47,6 +47,11 @@ BAD_INPUTS = {
         {"rl": {"F_rl_6_9": {"prompts_per_step": 6401}}},
         "rl.F_rl_6_9.prompts_per_step: found 6401, but rl_6_9 has 6400 training prompts",
     ),
+    "figure of a dropped run": (
+        {"rl": {"F_rl_6_9": None}},
+        "figures.figure2.runs: run 'F_rl_6_9' is not declared; declared are F, B, FB, ",
+    ),
+    "dropped defaults": ({"suites": {"defaults": None}}, "suites.defaults: found None, must be object"),
     "figure of an undeclared run": (
         {"figures": {"figure2": {"runs": ["G_rl_6_9"]}}},
         "figures.figure2.runs: run 'G_rl_6_9' is not declared",

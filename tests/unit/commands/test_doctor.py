@@ -71,6 +71,13 @@ def test_measured_jobs_set_the_rate(tiny, tmp_path, monkeypatch):
     assert "at least" not in line and f"from 1 jobs in {tmp_path}" in line
 
 
+def test_preset_without_rl_has_no_line_of_it(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "measure_speed", lambda threads: 1e9)
+    figures = {"figure2": {**tiny.figures["figure2"], "runs": ["F"]}}
+    lines = doctor.describe_needs(replace(tiny, figures=figures, tables={}, claims=()), tmp_path, offline=True)
+    assert [line.partition(":")[0] for line in lines[2:]] == ["sft", "evaluate"]
+
+
 def test_speed_is_that_of_matrix_products():
     threads = torch.get_num_threads()
     assert 1e8 < doctor.measure_speed(threads) < 1e16

@@ -22,6 +22,7 @@ from tiny_models import (
 
 from selectimprove.__main__ import main
 from selectimprove.commands.show import describe_completion, describe_problem
+from selectimprove.experiment.specs import ConvertSpec
 from selectimprove.seeds import hash_seed
 from selectimprove.tasks.data import read_rows, write_dataset
 from selectimprove.tasks.field import Field
@@ -223,7 +224,7 @@ def test_mistakes_are_told_in_one_sentence(made, capsys):
         ([*run, *problem, "--step", "3"], "FB_rl for seed 0 has checkpoints of the steps 2, 10, not 3"),
         (
             [*run, *problem, "--dataset", "rl_6_9"],
-            f"for the checkpoint's seed, 0, {made} has the data sets rl_2_3, sft_FB, not rl_6_9",
+            f"for the seed 0, {made} has the data sets rl_2_3, sft_FB, not rl_6_9",
         ),
         (
             [*run, "--index", "12"],
@@ -253,7 +254,7 @@ def test_missing_results_are_told(tmp_path, capsys):
 def test_results_without_data_are_told(results, capsys):
     shutil.rmtree(results / "data")
     message = refuse(capsys, results, "--run", "FB", "--index", 0)
-    assert message == f"for the checkpoint's seed, 0, {results} has the data sets (none), not sft_FB"
+    assert message == f"for the seed 0, {results} has the data sets (none), not sft_FB"
 
 
 def test_copies_beside_checkpoints_are_no_checkpoints(results, capsys):
@@ -329,8 +330,22 @@ def test_pretrained_base_needs_a_data_set(results, capsys):
     base = results / "pretrain/gf5/seed0/checkpoint"
     save_checkpoint(base, make_pretrain_spec())
     message = refuse(capsys, results, "--checkpoint", base, "--index", 0)
-    assert message == "--dataset is needed: the pretrained base was trained on none"
+    assert message == "--dataset is needed: a base model was trained on none"
     assert "rl_2_3/test/0/0" in show(capsys, results, "--checkpoint", base, "--index", 0, "--dataset", "rl_2_3")
+
+
+def test_unpacked_model_is_shown_with_the_data_of_any_seed(results, capsys):
+    base = results / "convert/checkpoint"
+    save_checkpoint(base, ConvertSpec(make_sft_spec().model))
+    shutil.copytree(results / "data/rl_2_3/seed0", results / "data/rl_2_3/seed7")
+    problem = ["--checkpoint", base, "--index", 0, "--dataset", "rl_2_3"]
+    assert "rl_2_3/test/0/0" in show(capsys, results, *problem)
+    assert "rl_2_3/test/0/0" in show(capsys, results, *problem, "--seed", 7)
+    assert (
+        refuse(capsys, results, *problem, "--seed", 3)
+        == f"for the seed 3, {results} has the data sets (none), not rl_2_3"
+    )
+    assert "choose a checkpoint of a --run" in refuse(capsys, results, *problem, "--step", 3)
 
 
 @pytest.mark.parametrize(

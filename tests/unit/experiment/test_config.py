@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from configurations import ALL_RL, CONFIG, DELETE, PRESETS, SCHEMA, UNDRAWN, change, load
+from snakemake.utils import update_config
 
 from selectimprove.experiment.config import check_preset, load_experiment, merge_defaults
 from selectimprove.experiment.experiment import ConfigError
@@ -179,6 +180,88 @@ def test_defaults_are_merged_key_by_key_and_left_alone() -> None:
     assert defaults == before
 
 
+def load_preset(changes: dict, config: dict = CONFIG):
+    """Return the experiment of a configuration over which a preset is laid as Snakemake lays it."""
+    merged = copy.deepcopy(changes)
+    for layer in (config, changes):
+        update_config(merged, copy.deepcopy(layer))
+    return load_experiment(merged, SCHEMA)
+
+
+def test_null_drops_an_entry_of_every_section() -> None:
+    config = change({"fields.gf13": {"order": 13}})
+    dropped = {
+        "fields": {"gf13": None},
+        "datasets": {"sft_B": None},
+        "sft": {"B": None},
+        "rl": {"B_rl_2_5": None, "B_rl_6_9": None},
+        "suites": {"pass_6_9": None},
+        "figures": {name: None for name in CONFIG["figures"] if name != "figure2"},
+        "tables": {name: None for name in CONFIG["tables"]},
+    }
+    runs = {"figures": {**dropped["figures"], "figure2": {"runs": ["F_rl_6_9", "*_rl_2_5"]}}, "claims": []}
+    experiment = load_preset({**dropped, **runs}, config)
+    assert list(experiment.fields) == ["gf11"]
+    assert set(experiment.datasets) == {"sft_F", "sft_FB", "rl_2_5", "rl_6_9"}
+    assert set(experiment.sft_values) == {"F", "FB"}
+    assert set(experiment.rl_values) == {"F_rl_2_5", "F_rl_6_9", "FB_rl_2_5", "FB_rl_6_9"}
+    assert set(experiment.suites) == {"steps_2_5", "steps_6_9", "forced_2_5", "forced_6_9"}
+    assert set(experiment.figures) == {"figure2"}
+    assert experiment.figures["figure2"]["runs"] == ["F_rl_6_9", "F_rl_2_5", "FB_rl_2_5"]
+    assert not experiment.tables
+
+
+def test_null_drops_a_grid_and_one_of_the_entries_that_a_grid_stands_for() -> None:
+    grid = {"{model}_again": {"grid": {"model": ["F", "B"]}, "start": "{model}", "dataset": "rl_6_9"}}
+    config = change({"rl": {**CONFIG["rl"], **grid}})
+    assert {"F_again", "B_again"} < set(load_preset({}, config).rl_values)
+    assert list(load_preset({"rl": {"F_again": None}}, config).rl_values) == [*ALL_RL, "B_again"]
+    assert list(load_preset({"rl": {"{model}_again": None}}, config).rl_values) == ALL_RL
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fields": {"gf11": None}}, r"datasets\.\w+\.field: field 'gf11' is not declared; declared are none$"),
+        ({"datasets": {"rl_2_5": None}}, r"rl\.\w+\.dataset: data set 'rl_2_5' is not declared; declared are sft_F,"),
+        ({"sft": {"F": None}}, r"rl\.F_rl_2_5\.start: run 'F' is not declared; declared are B, FB, "),
+        ({"rl": {"F_rl_6_9": None}}, r"figures\.figure2\.runs: run 'F_rl_6_9' is not declared; declared are F, B"),
+        ({"suites": {"pass_6_9": None}}, r"figures\.\w+\.suites: suite 'pass_6_9' is not declared; declared are "),
+        (
+            {"figures": {"figure4": None}},
+            r"claims\.core\.start_F\.figure: figure 'figure4' is not declared; declared are ",
+        ),
+        ({"rl": {"defaults": None}}, r"rl\.defaults: found None, must be object"),
+        ({"fields": {"defaults": None}}, r"fields\.defaults: found None, must be object"),
+        ({"figures": None}, r"figures: found None, must be object"),
+        (
+            {"figures": {"figure2": "null"}},
+            r"figures\.figure2: found 'null', must be object; write null without quotes",
+        ),
+    ],
+)
+def test_what_takes_a_dropped_entry_is_told(changes, message) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}") as error:
+        load_preset(changes)
+    assert "\n" not in str(error.value)
+
+
+def test_short_preset_has_the_runs_and_the_claims_that_they_answer() -> None:
+    experiment = load_preset(yaml.safe_load((PRESETS / "smollm2_short.yaml").read_text()))
+    runs = ["F_rl_6_9", "B_rl_6_9", "FB_rl_2_5", "FB_rl_6_9"]
+    assert set(experiment.rl_values) == set(runs)
+    assert set(experiment.suites) == {"steps_2_5", "steps_6_9", "forced_2_5", "forced_6_9"}
+    answerable = {
+        claim.name
+        for claim in load({}).claims
+        if set(claim.terms) <= {*experiment.sft_values, *runs} and claim.suite in experiment.suites
+    }
+    assert {claim.name for claim in experiment.claims} == answerable
+    for run in runs:
+        spec = experiment.make_rl_spec(run, 0)
+        assert experiment.datasets[spec.dataset].sizes["train"] == spec.updates * spec.prompts_per_step
+
+
 CLAIM = {"sentence": "FB is good.", "figure": "figure2", "measure": "accuracy", "suite": "steps_6_9", "kind": "all"}
 CLAIM |= {"terms": {"FB": 1}, "above": 0.5}
 
@@ -246,9 +329,34 @@ def test_claims_of_a_group_are_checked_and_no_others(tmp_path) -> None:
     file.write_text(yaml.safe_dump({"core": {"good": CLAIM}, "more": {"better": CLAIM | {"terms": {"FC": 1}}}}))
     (claim,) = load_experiment(change({}), SCHEMA, file).claims
     assert (claim.name, claim.comparison, claim.threshold) == ("good", "above", 0.5)
-    with pytest.raises(ConfigError, match=r"^claims: group of claims 'fewer' is not declared"):
+    with pytest.raises(
+        ConfigError, match=r"^claims: group or claim 'fewer' is not declared; .* core, more, good, better$"
+    ):
         load_experiment(change({"claims": ["fewer"]}), SCHEMA, file)
     assert load_experiment(change({"claims": []}), SCHEMA, file).claims == ()
+
+
+def test_claims_are_named_one_by_one_too_and_checked_once(tmp_path) -> None:
+    file = tmp_path / "claims.yaml"
+    groups = {"core": {"good": CLAIM, "bad": CLAIM | {"terms": {"FC": 1}}}, "more": {"better": CLAIM}}
+    file.write_text(yaml.safe_dump(groups))
+    names = ["good", "more", "better"]
+    assert [claim.name for claim in load_experiment(change({"claims": names}), SCHEMA, file).claims] == [
+        "good",
+        "better",
+    ]
+    with pytest.raises(ConfigError, match=r"^claims\.core\.bad\.terms: run 'FC' is not declared"):
+        load_experiment(change({"claims": ["core"]}), SCHEMA, file)
+
+
+@pytest.mark.parametrize("twice", ["good", "core"])
+def test_name_of_two_claims_or_of_a_claim_and_a_group_is_refused(twice, tmp_path) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump({"core": {"good": CLAIM}, "more": {twice: CLAIM}}))
+    with pytest.raises(
+        ConfigError, match=rf"^claims\.more\.{twice}: a group, or a claim of another one, has this name"
+    ):
+        load_experiment(change({"claims": []}), SCHEMA, file)
 
 
 def test_suites_of_more_problems_than_there_are_are_refused() -> None:

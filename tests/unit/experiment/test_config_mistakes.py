@@ -73,7 +73,8 @@ BAD = {
         r"datasets\.rl_2_5\.sizes: the key 'validation' is missing",
     ),
     "empty section": ({"rl": None}, r"rl: found None, must be object"),
-    "empty run": ({"rl.F_rl_2_5": None}, r"rl\.F_rl_2_5: found None, must be object"),
+    "empty run": ({"rl.F_rl_2_5": {}}, r"rl\.F_rl_2_5: the key 'start' is missing"),
+    "empty defaults": ({"rl.defaults": None}, r"rl\.defaults: found None, must be object"),
     "text for a number": ({"sft.F.epochs": "few"}, r"sft\.F\.epochs: found 'few', must be number$"),
     "scientific notation without a point": (
         {"sft.F.learning_rate": "1e-4"},

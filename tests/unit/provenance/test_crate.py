@@ -74,9 +74,11 @@ def test_crate_written_again_is_the_same(results):
     assert (results / METADATA).read_bytes() == first
 
 
-def test_base_model_from_elsewhere_is_named(results):
+@pytest.mark.parametrize("has_record", [False, True])
+def test_base_model_from_elsewhere_is_named(results, has_record):
     folder = shutil.copytree(results / "sft/base", "models/base")
-    (Path(folder) / RECORD).unlink()
+    if not has_record:
+        (Path(folder) / RECORD).unlink()
     file = results / "sft/FB/0" / RECORD
     record = json.loads(file.read_text())
     record["inputs"]["models/base"] = record["inputs"].pop("results/tiny/sft/base")

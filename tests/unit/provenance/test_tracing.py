@@ -194,6 +194,22 @@ def test_base_model_of_the_configuration_needs_no_record(figure, capsys):
     assert (status, find_bad(verdicts)) == (0, {})
 
 
+def test_chain_ends_at_the_base_model_of_the_configuration(figure, capsys):
+    """Whatever its record says of another workflow, whose files are not here."""
+    specs = [spec for spec in SPECS if spec != {"pretrain": 0} and spec.get("run") != "F"]
+    given = {"run": "F", "model": {"source": "checkpoints/base"}}
+    for run in ("F", "B", "FB"):
+        spec = {**given, "run": run}
+        edit_record(Path(f"checkpoints/{run}/0") / RECORD, spec=spec)
+        specs = [*(other for other in specs if other != {"run": run}), spec]
+    edit_record(figure.with_suffix(".json"), config_digest=digest_specs(*specs))
+    edit_record(Path("checkpoints/base") / RECORD, spec={"run": "elsewhere"}, inputs={"results/elsewhere": "f00d"})
+    status, verdicts, output = trace(figure, capsys)
+    assert (status, find_bad(verdicts)) == (0, {}), output
+    change_a_byte(Path("checkpoints/base"))
+    assert find_bad(trace(figure, capsys)[1]) == {"checkpoints/base": "differs"}
+
+
 def test_spec_that_is_not_the_one_of_the_config_digest_is_found(figure, capsys):
     edit_record(Path("checkpoints/F/0") / RECORD, spec={"run": "F", "learning_rate": 1})
     status, verdicts, output = trace(figure, capsys)

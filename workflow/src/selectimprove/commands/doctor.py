@@ -246,6 +246,8 @@ def describe_needs(experiment: Experiment, benchmarks: Path, offline: bool) -> l
     ]
     for stage in ("sft", "rl", "evaluate"):
         own = [job for job in jobs if job.stage == stage]
+        if not own:
+            continue
         timed = {job: benchmarks / job.benchmark for job in own if (benchmarks / job.benchmark).is_file()}
         seconds = sum(pd.read_csv(file, sep="\t")["s"].iloc[0] for file in timed.values())
         rate = sum(job.work for job in timed) / seconds if timed else speed

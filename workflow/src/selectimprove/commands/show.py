@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--run", help="an SFT or RL run, such as FB_rl_6_9")
     model.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="any checkpoint folder")
-    parser.add_argument("--seed", type=int, help="seed of the run (default: 0)")
+    parser.add_argument("--seed", type=int, help="seed of the run, or of the data for an unpacked model (default: 0)")
     parser.add_argument("--step", type=int, help="RL step of the run's checkpoint (default: the last one)")
     parser.add_argument("--results", type=Path, default=Path("results/tiny"), help="default: %(default)s")
     problem = parser.add_mutually_exclusive_group(required=True)
@@ -63,12 +63,12 @@ def show_problem(arguments: argparse.Namespace) -> None:
     checkpoint = arguments.checkpoint
     if checkpoint is None:
         checkpoint = find_checkpoint(arguments.results, arguments.run, arguments.seed or 0, arguments.step)
-    elif arguments.seed is not None or arguments.step is not None:
-        raise ValueError(f"--seed and --step choose a checkpoint of a --run, but --checkpoint {checkpoint} is one")
     spec = read_spec(checkpoint)
+    if arguments.checkpoint and ((arguments.seed is not None and "seed" in spec) or arguments.step is not None):
+        raise ValueError(f"--seed and --step choose a checkpoint of a --run, but --checkpoint {checkpoint} is one")
     text = TEXT_FORMS[spec["model"]["text"]]
     dataset = arguments.dataset or spec.get("dataset")
-    data = find_dataset(arguments.results, dataset, spec["seed"])
+    data = find_dataset(arguments.results, dataset, spec.get("seed", arguments.seed or 0))
     if arguments.prompt is None:
         name, problem = read_problem(data, arguments.index)
     else:
@@ -110,7 +110,7 @@ def choose(options: dict[Any, Any], key: Any, there_are: str) -> Any:
 
 
 def read_spec(checkpoint: Path) -> dict[str, Any]:
-    """Return the spec in a checkpoint's record: model, seed and, but for the pretrained base, the name of its data set.
+    """Return the spec in a checkpoint's record: its model; its seed, but for an unpacked model; a run's data set.
 
     Raises ValueError if the folder holds no record, or not the files that it was written for.
     """
@@ -123,7 +123,7 @@ def read_spec(checkpoint: Path) -> dict[str, Any]:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         spec = record["spec"]
-        _ = TEXT_FORMS[spec["model"]["text"]], spec["seed"]
+        _ = TEXT_FORMS[spec["model"]["text"]], spec["model"]["source"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is not the record of a checkpoint") from error
     check_digest(checkpoint)
@@ -133,9 +133,9 @@ def read_spec(checkpoint: Path) -> dict[str, Any]:
 def find_dataset(results: Path, dataset: str | None, seed: int) -> Path:
     """Return the folder of a data set; raises ValueError if there is none, naming those that there are."""
     if dataset is None:
-        raise ValueError("--dataset is needed: the pretrained base was trained on none")
+        raise ValueError("--dataset is needed: a base model was trained on none")
     found = {file.parent.parent.name: file.parent for file in results.glob(f"data/*/seed{seed}/{FIELD_FILE}")}
-    return choose(found, dataset, f"for the checkpoint's seed, {seed}, {results} has the data sets")
+    return choose(found, dataset, f"for the seed {seed}, {results} has the data sets")
 
 
 def read_problem(data: Path, index: int) -> tuple[str, AnyProblem]:

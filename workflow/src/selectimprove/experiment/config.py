@@ -240,16 +240,24 @@ def check_execution(execution: dict[str, int], sft: dict[str, dict], rl: dict[st
 
 
 def expand_sections(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration with every grid expanded."""
+    """Return the configuration with every grid expanded, and without the entries that are null.
+
+    So a preset drops what config.yaml declares; one of the entries that a grid stands for can be dropped, too.
+    """
     if not isinstance(config, dict):
         raise ConfigError(f"config: found {config!r}, must be object")
     expanded = dict(config)
-    for section in GRID_SECTIONS:
-        if isinstance(config.get(section), dict):
+    for section in ("fields", *GRID_SECTIONS):
+        if not isinstance(entries := config.get(section), dict):
+            continue
+        dropped = {name for name, values in entries.items() if values is None and name != "defaults"}
+        entries = {name: values for name, values in entries.items() if name not in dropped}
+        if section in GRID_SECTIONS:
             try:
-                expanded[section] = expand_grids(section, config[section])
+                entries = expand_grids(section, entries)
             except ValueError as error:
                 raise ConfigError(str(error)) from error
+        expanded[section] = {name: values for name, values in entries.items() if name not in dropped}
     return expanded
 
 
@@ -331,27 +339,47 @@ def check_claim_suite(place: str, values: dict[str, Any], experiment: Experiment
             )
 
 
-def load_claims(groups: list[str], file: Path, schema: dict[str, Any], experiment: Experiment) -> tuple[ClaimSpec, ...]:
-    """Return the claims of these groups. Raises ConfigError on one whose runs, suite or figure are not declared."""
+def find_claims(names: list[str], claims: dict[str, dict[str, dict]]) -> dict[str, str]:
+    """Return {claim: its group} of these names, each that of a group, which stands for all its claims, or of a claim.
+
+    Raises ConfigError on a name that is neither, and on one that is not unique among all groups and claims.
+    """
+    groups: dict[str, str] = {}
+    for group, own in claims.items():
+        for claim in own:
+            if claim in groups or claim in claims:
+                raise ConfigError(f"claims.{group}.{claim}: a group, or a claim of another one, has this name already")
+            groups[claim] = group
+    found = {}
+    for name in names:
+        check_reference("claims", name, "group or claim", [*claims, *groups])
+        found |= {claim: groups[claim] for claim in claims.get(name, [name])}
+    return found
+
+
+def load_claims(names: list[str], file: Path, schema: dict[str, Any], experiment: Experiment) -> tuple[ClaimSpec, ...]:
+    """Return the claims of these names, see find_claims.
+
+    Raises ConfigError on one whose runs, suite or figure are not declared.
+    """
     check_duplicates([file])
     claims = yaml.safe_load(file.read_text(encoding="utf-8"))
     check_schema(claims, {"$ref": "#/$defs/claims", "$defs": schema["$defs"]})
     specs = []
-    for group in groups:
-        check_reference("claims", group, "group of claims", claims)
-        for name, values in claims[group].items():
-            place = f"claims.{group}.{name}"
-            comparisons = [comparison for comparison in ("above", "below") if comparison in values]
-            if len(comparisons) != 1:
-                raise ConfigError(f"{place}: must have one threshold, above or below")
-            threshold = values[comparisons[0]]
-            check_reference(f"{place}.figure", values["figure"], "figure", [*experiment.figures, *experiment.tables])
-            check_reference(f"{place}.suite", values["suite"], "suite", experiment.suites)
-            for run in values["terms"]:
-                check_reference(f"{place}.terms", run, "run", [*experiment.sft_values, *experiment.rl_values])
-            check_claim_suite(place, values, experiment)
-            kept = {key: value for key, value in values.items() if key not in comparisons}
-            specs.append(ClaimSpec(name=name, **kept, comparison=comparisons[0], threshold=threshold))
+    for name, group in find_claims(names, claims).items():
+        values = claims[group][name]
+        place = f"claims.{group}.{name}"
+        comparisons = [comparison for comparison in ("above", "below") if comparison in values]
+        if len(comparisons) != 1:
+            raise ConfigError(f"{place}: must have one threshold, above or below")
+        threshold = values[comparisons[0]]
+        check_reference(f"{place}.figure", values["figure"], "figure", [*experiment.figures, *experiment.tables])
+        check_reference(f"{place}.suite", values["suite"], "suite", experiment.suites)
+        for run in values["terms"]:
+            check_reference(f"{place}.terms", run, "run", [*experiment.sft_values, *experiment.rl_values])
+        check_claim_suite(place, values, experiment)
+        kept = {key: value for key, value in values.items() if key not in comparisons}
+        specs.append(ClaimSpec(name=name, **kept, comparison=comparisons[0], threshold=threshold))
     return tuple(specs)
 
 

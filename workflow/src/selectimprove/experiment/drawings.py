@@ -40,8 +40,9 @@ class Needs:
     completions: how many of a problem there are at least.
     by_kind: whether suites have evaluation and inversion problems, and no others; by_length: of every number of steps.
     axes: groups of settings (see Experiment.describe_run). There is a place for each combination of the values of the
-    groups, and each place takes one run. cells: values of the one group that there must be; in a module's NEEDS, the
-    name of its constant whose keys they are. most: how many can be told apart of what COUNTED names.
+    groups, and each place takes one run. cells: values of the one group that there must be, all of them; some_of:
+    values of which there must be one; in a module's NEEDS, either is the name of its constant whose keys they are.
+    most: how many can be told apart of what COUNTED names.
     """
 
     runs: str = "any"
@@ -53,6 +54,7 @@ class Needs:
     by_length: bool = False
     axes: tuple[tuple[str, ...], ...] = ()
     cells: tuple[tuple, ...] = ()
+    some_of: tuple[tuple, ...] = ()
     most: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -66,9 +68,9 @@ def read_needs(module: Path) -> Needs:
     if "NEEDS" not in constants:
         return Needs()
     values = ast.literal_eval(constants["NEEDS"])
-    if "cells" in values:
-        keys = [ast.literal_eval(key) for key in constants[values["cells"]].keys]
-        values["cells"] = tuple(key if isinstance(key, tuple) else (key,) for key in keys)
+    for name in {"cells", "some_of"} & values.keys():
+        keys = [ast.literal_eval(key) for key in constants[values[name]].keys]
+        values[name] = tuple(key if isinstance(key, tuple) else (key,) for key in keys)
     return Needs(**values)
 
 
@@ -283,6 +285,9 @@ class DrawingCheck:
                     f"{taken[cell]} and {run} are both of {self.describe_cell(cell)}, one place of {self.module}",
                 )
             taken[cell] = run
+        some_of = [(cell,) for cell in self.needs.some_of]
+        if some_of and not taken.keys() & set(some_of):
+            self.refuse("runs", f"none has a place in {self.module}, such as that of {self.describe_cell(some_of[0])}")
         wanted = [(cell,) for cell in self.needs.cells]
         wanted += itertools.product(*(dict.fromkeys(values) for values in zip(*taken, strict=True)))
         for cell in wanted:

@@ -55,6 +55,9 @@ def write_number(text: str, whole: bool) -> str | None:
 
 def hint_at_type(found: Any, wanted: list[str]) -> str:
     """Return how to write a value that YAML, or Snakemake's --config, reads as another type than the one wanted."""
+    unquoted = "without quotes, in a file for --configfile: --config takes lists and mappings of text alone"
+    if found == "null" and "string" not in wanted:
+        return f"; write null {unquoted}"
     if isinstance(found, bool) and "string" in wanted:
         return "; YAML reads on, off, yes and no as true and false: a name of that kind takes quotes"
     if not isinstance(found, str) or not {"integer", "number"} & set(wanted):
@@ -64,9 +67,7 @@ def hint_at_type(found: Any, wanted: list[str]) -> str:
         return ""
     if "e" in found.lower():
         return f"; write {number}: YAML reads {found} as text"
-    return (
-        f"; write {number} without quotes, in a file for --configfile: --config takes lists and mappings of text alone"
-    )
+    return f"; write {number} {unquoted}"
 
 
 def describe_error(error: jsonschema.ValidationError) -> str:

@@ -234,10 +234,12 @@ def read_records(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
 
 
 def name_model(spec: dict[str, Any]) -> str:
-    """Return the name of the run that has this spec; that of a pretrained base is made of its field."""
+    """Return the name of the run that has this spec; that of a base is made of its field, or of where it comes from."""
     if "run" in spec:
         return spec["run"]
-    return f"base, GF({spec['field']['order']}), {spec['field']['symbol_map'].replace('_', ' ')} symbols"
+    if "field" in spec:
+        return f"base, GF({spec['field']['order']}), {spec['field']['symbol_map'].replace('_', ' ')} symbols"
+    return f"base, {spec['model']['source']}"
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ figure, table or claims file differs, too, if its config digest is not that of t
 Paths in records are relative to the folder where the workflow ran: that must be the current one.
 """
 
+import dataclasses
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -96,11 +97,15 @@ class Chain:
         for root in roots:
             self.add(root)
 
-    def add(self, path: Path) -> None:
+    def add(self, path: Path, above: Artifact | None = None) -> None:
+        """Add an artifact and what it was made from; above: the one made from it. The chain ends at what is given."""
         if path not in self.artifacts:
-            self.artifacts[path] = read_artifact(path)
-            for name in self.artifacts[path].inputs:
-                self.add(name)
+            artifact = read_artifact(path)
+            if above is not None and is_given(path, above):  # another workflow's record: its paths are not from here
+                artifact = dataclasses.replace(artifact, record={}, inputs={})
+            self.artifacts[path] = artifact
+            for name in artifact.inputs:
+                self.add(name, artifact)
 
     def judge(self, path: Path, above: Path | None = None) -> tuple[str, str]:
         """Return one of VERDICTS, and why; above: the artifact made from it, whose record of it is looked at."""
