@@ -92,7 +92,7 @@ def compare_steps(checkpoint: Path, rows: list[dict], turns: int) -> dict:
             trainers[name] = grpo.make_trainer(spec, checkpoint, rows, Path(folder) / name, trainer_class)
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_allocated()
-            compare_trainers({name: trainers[name]}, 1)  # alone, before the turns
+            trainers[name].train()  # alone, before the turns
             memory[name] = round((torch.cuda.max_memory_allocated() - before) / 1e9, 2)
         result = compare_trainers(trainers, turns)
         lengths = [
