@@ -2,10 +2,12 @@
 
     python -m selectimprove trace results/tiny/figures/figure2.pdf
     python -m selectimprove show --run FB_rl_6_9 --index 17
+    python -m selectimprove base results/tiny/pretrain/gf11/seed0/checkpoint
     python -m selectimprove doctor --preset smollm2
 
 `trace`: see tracing.py; the exit status is 0 if every digest matches, 1 if not, 2 if FILE cannot be traced. `show`: see
-show.py; the exit status is 2 if there is no such model or problem. `doctor`: see doctor.py; likewise for a preset.
+show.py; the exit status is 2 if there is no such model or problem. `base`: see base.py; likewise for a base. `doctor`:
+see doctor.py; likewise for a preset.
 """
 
 import argparse
@@ -29,6 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     show.add_arguments(
         commands.add_parser("show", help="say what a model writes for a problem, and where it goes wrong")
     )
+    base_parser = commands.add_parser("base", help="say how much of its logs a pretrained base gets right")
+    base_parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT")
+    base_parser.add_argument("--steps", type=int, nargs="+", default=[4, 6, 8, 9, 12], help="default: %(default)s")
+    base_parser.add_argument("--logs", type=int, default=100, help="of each number of steps; default: %(default)s")
     doctor_parser = commands.add_parser("doctor", help="say what is here and what a preset would need")
     doctor_parser.add_argument("--preset", default=DEFAULT_PRESET, help="default: %(default)s")
     parsed = parser.parse_args(arguments)
@@ -38,8 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
             return tracing.trace(parsed.file)
         if parsed.command == "show":
             show.show_problem(parsed)
+        elif parsed.command == "base":
+            from selectimprove.commands import base  # here, since it imports torch
+
+            base.print_base(parsed.checkpoints, parsed.steps, parsed.logs)
         else:
-            from selectimprove.commands import doctor  # here, since it imports torch
+            from selectimprove.commands import doctor  # likewise
 
             doctor.examine(parsed.preset)
         return 0

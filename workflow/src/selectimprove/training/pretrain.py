@@ -108,6 +108,17 @@ def write_facts(spec: PretrainSpec, index: int) -> list[str]:
     return words
 
 
+def encode_log(spec: PretrainSpec, index: int, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
+    """Return token ids and labels of a log: it has loss on its continuations and on the end-of-sequence token."""
+    vocabulary = tokenizer.get_vocab()
+    row = {"input_ids": [], "labels": []}
+    for part in write_log(spec, index):
+        context, continuation = ([vocabulary[word] for word in words.split()] for words in part)
+        row["input_ids"] += context + continuation
+        row["labels"] += [IGNORED] * len(context) + continuation
+    return {name: [*ids, tokenizer.eos_token_id] for name, ids in row.items()}
+
+
 def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dataset:
     """Return the corpus in training order: for each update a batch of logs, then a batch of facts.
 
@@ -115,14 +126,7 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
     one at a share r of them, sorted by length, comes no sooner than at time r x `curriculum_share`.
     """
     vocabulary = tokenizer.get_vocab()
-    logs = []
-    for index in range(spec.updates * spec.logs_per_update):
-        row = {"input_ids": [], "labels": []}
-        for part in write_log(spec, index):
-            context, continuation = ([vocabulary[word] for word in words.split()] for words in part)
-            row["input_ids"] += context + continuation
-            row["labels"] += [IGNORED] * len(context) + continuation
-        logs.append({name: [*ids, tokenizer.eos_token_id] for name, ids in row.items()})
+    logs = [encode_log(spec, index, tokenizer) for index in range(spec.updates * spec.logs_per_update)]
     logs.sort(key=lambda row: len(row["input_ids"]))
     batches = [logs[at : at + spec.logs_per_update] for at in range(0, len(logs), spec.logs_per_update)]
     stream = random_stream("pretrain", "order", spec.seed)
