@@ -14,7 +14,7 @@ LIBRARY = "workflow/src/selectimprove"
 DRAWN = {"figure": 16, "table": 4, "claims": 1}
 END = {"report": 1, "all": 1}
 
-# What is edited, as README says it: file, what is replaced and by what, and the jobs that this plans.
+# What is edited, as docs/extend.md says it: file, what is replaced and by what, and the jobs that this plans.
 EDITS = {
     "a comment in a script": ("workflow/scripts/dataset.py", "import argparse", "# words\nimport argparse", {}),
     "an option in the command line of a rule": ("workflow/rules/rl.smk", "--resume {params", "--resume  {params", {}),
@@ -74,8 +74,8 @@ def test_edit_plans_what_it_changes(checkout, file, old, new, planned):
     assert list_planned_rules(checkout, "--configfile", SMOKE) == {}
 
 
-def test_readme_has_these_edits():
-    rows = re.findall(r"^\| (.+) \| (.+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+def test_docs_have_these_edits():
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", (ROOT / "docs/extend.md").read_text(encoding="utf-8"), re.MULTILINE)
     told = {edit: planned for edit, planned in rows if edit in EDITS}
     assert list(told) == list(EDITS)
     for edit, (*_, planned) in EDITS.items():
