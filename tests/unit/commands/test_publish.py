@@ -1,0 +1,57 @@
+"""Publishing a run: what is copied, what stays, what is refused."""
+
+import pytest
+
+from selectimprove.__main__ import main
+from selectimprove.commands.publish import publish
+
+
+@pytest.fixture
+def results(tmp_path):
+    files = [
+        "figures/figure2.pdf",
+        "figures/figure2.json",
+        "tables/table1.md",
+        "claims.md",
+        "report.html",
+        "report.json",
+    ]
+    files += ["scores.parquet", "rl/FB_rl/seed1/metrics.csv", "rl/FB_rl/seed1/checkpoints/step2/model.safetensors"]
+    for name in files:
+        file = tmp_path / "results" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(name)
+    return tmp_path / "results"
+
+
+def test_what_a_run_shows_is_copied_and_what_was_there_before_goes(results, tmp_path):
+    target = tmp_path / "published"
+    target.mkdir()
+    (target / "README.md").write_text("by hand")
+    (target / "figure9.pdf").write_text("of an earlier run")
+    publish(results, target)
+    found = {str(file.relative_to(target)): file.read_text() for file in target.rglob("*") if file.is_file()}
+    assert found == {
+        "README.md": "by hand",
+        "figure2.pdf": "figures/figure2.pdf",
+        "figure2.json": "figures/figure2.json",
+        "table1.md": "tables/table1.md",
+        "claims.md": "claims.md",
+        "report.html": "report.html",
+        "metrics/rl_FB_rl_seed1.csv": "rl/FB_rl/seed1/metrics.csv",
+    }
+
+
+def test_run_that_did_not_end_is_refused_and_what_is_published_stays(results, tmp_path, capsys):
+    publish(results, tmp_path / "published")
+    before = sorted((tmp_path / "published").rglob("*"))
+    (results / "report.html").unlink()
+    assert main(["publish", str(results), str(tmp_path / "published")]) == 2
+    assert "there is no report.html" in capsys.readouterr().err
+    assert sorted((tmp_path / "published").rglob("*")) == before
+
+
+def test_two_files_of_one_name_are_refused(results, tmp_path):
+    (results / "tables/figure2.json").write_text("a table called figure2")
+    with pytest.raises(ValueError, match="one name"):
+        publish(results, tmp_path / "published")
