@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from synthetic_scores import make_rows
 
 from selectimprove.measurement import decomposition
-from selectimprove.measurement.decomposition import PARTS, decompose_gains, split_gain
+from selectimprove.measurement.decomposition import decompose_gains
+from selectimprove.measurement.gains import PARTS, split_gain
 from selectimprove.tasks.strategies import SUITED
 
 PROBLEMS = 40  # a cell

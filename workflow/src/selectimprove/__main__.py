@@ -4,18 +4,19 @@
     python -m selectimprove show --run FB_rl_6_9 --index 17
     python -m selectimprove base results/tiny/pretrain/gf11/seed0/checkpoint
     python -m selectimprove publish results/tiny results/published/tiny
+    python -m selectimprove decompose before.csv after.csv --by kind
     python -m selectimprove doctor --preset smollm2
 
 `trace`: see tracing.py; the exit status is 0 if every digest matches, 1 if not, 2 if FILE cannot be traced. `show`: see
 show.py; the exit status is 2 if there is no such model or problem. `base`: see base.py; likewise for a base.
-`publish`: see publish.py; likewise for results. `doctor`: see doctor.py; likewise for a preset.
+`publish`, `decompose`, `doctor`: see the modules of these names; likewise for results, tables and a preset.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from selectimprove.commands import publish, show
+from selectimprove.commands import decompose, publish, show
 from selectimprove.experiment.config import DEFAULT_PRESET
 from selectimprove.provenance import tracing
 from selectimprove.terminal import allow_any_text, stop_printing
@@ -39,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     publish_parser = commands.add_parser("publish", help="copy what a run shows to a folder under version control")
     publish_parser.add_argument("results", type=Path, metavar="RESULTS", help="such as results/tiny")
     publish_parser.add_argument("target", type=Path, metavar="FOLDER", help="its README.md stays")
+    decompose.add_arguments(
+        commands.add_parser("decompose", help="split the gain between two tables of completions, of any task and model")
+    )
     doctor_parser = commands.add_parser("doctor", help="say what is here and what a preset would need")
     doctor_parser.add_argument("--preset", default=DEFAULT_PRESET, help="default: %(default)s")
     parsed = parser.parse_args(arguments)
@@ -50,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
             show.show_problem(parsed)
         elif parsed.command == "publish":
             print(f"{len(publish.publish(parsed.results, parsed.target))} files in {parsed.target}")
+        elif parsed.command == "decompose":
+            decompose.decompose(parsed)
         elif parsed.command == "base":
             from selectimprove.commands import base  # here, since it imports torch
 

@@ -1,39 +1,22 @@
-"""Selection and improvement: the gain of RL over its SFT start, split into the two.
+"""Selection and improvement: the gain of RL over its SFT start, split into the two (see gains.py).
 
-In a cell, the problems of one seed, kind and number of steps, accuracy is the sum over strategies of routing (the share
-of completions that follow the strategy) times skill (the share of those that are right). Either factor may move. The
-gain is split by their Shapley values (Shapley, "A value for n-person games", 1953), the mean over both orders in which
-they can move:
-
-    selection   = sum of (routing after - routing before) * (skill before + skill after) / 2
-    improvement = sum of (skill after - skill before) * (routing before + routing after) / 2
-
-The two add up to the gain. The skill of the strategy that a checkpoint follows less often is that of completions made
-to begin with it, so that it is known even where the model no longer picks it; one that does not follow it then is not
-right by it. The skill of the other follows from the accuracy. Mixed completions, which open with one strategy and go on
-in the other, and those that open with none are a third strategy and a fourth, each with a skill of its own: that before
-where there are none after, and the reverse.
+In a cell, the problems of one seed, kind and number of steps, the skill of the strategy that a checkpoint follows less
+often is that of completions made to begin with it, so that it is known even where the model no longer picks it; a
+completion that does not follow it then is not right by it. The skill of the other follows from the accuracy. Mixed
+completions, which open with one strategy and go on in the other, and those that open with none are a third strategy and
+a fourth, each with a skill of its own: that before where there are none after, and the reverse.
 """
 
 import numpy as np
 import pandas as pd
 
 from selectimprove.measurement.analysis import RESAMPLES, check_pooling, credit_strategies, draw_resamples
+from selectimprove.measurement.gains import Tally, split_tallies, summarize_parts
 from selectimprove.seeds import hash_seed
 
 STRATEGY_ORDER = ("forward", "backward", "none", "mixed")
-FORCED, UNFORCED = STRATEGY_ORDER[:2], STRATEGY_ORDER[2:]
-PARTS = ("gain", "selection", "improvement")
+FORCED = STRATEGY_ORDER[:2]
 CELL = ["seed", "kind", "steps"]
-
-
-def split_gain(
-    routing_before: np.ndarray, skill_before: np.ndarray, routing_after: np.ndarray, skill_after: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (selection, improvement); all four have shape (..., strategies), the last axis is summed over."""
-    selection = (routing_after - routing_before) * (skill_before + skill_after) / 2
-    improvement = (skill_after - skill_before) * (routing_before + routing_after) / 2
-    return selection.sum(-1), improvement.sum(-1)
 
 
 def find_step_ranges(scores: pd.DataFrame) -> list[tuple[int, int]]:
@@ -45,8 +28,8 @@ def find_step_ranges(scores: pd.DataFrame) -> list[tuple[int, int]]:
 def measure_problems(scores: pd.DataFrame) -> pd.DataFrame:
     """Return one row a checkpoint and problem, indexed by run, checkpoint_step, seed, kind, steps and problem_id.
 
-    Columns, means over the problem's completions: correct; those of STRATEGY_ORDER (followed so); none_correct,
-    mixed_correct (so and right); forced_forward, forced_backward (right by it when made to begin so; missing for
+    Columns, means over the problem's completions: correct; those of STRATEGY_ORDER (followed so) and these with the
+    ending _correct (so and right); forced_forward, forced_backward (right by it when made to begin so; missing for
     problems that were not).
 
     Raises ValueError on compositions, which have a strategy a part, on strategies other than these, and on a checkpoint
@@ -61,7 +44,7 @@ def measure_problems(scores: pd.DataFrame) -> pd.DataFrame:
     is_free = scores["forced_strategy"].isna()
     free, forced = scores[is_free], credit_strategies(scores[~is_free])
     measures = {name: free["strategy"] == name for name in STRATEGY_ORDER}
-    measures |= {f"{name}_correct": measures[name] & free["correct"] for name in UNFORCED}
+    measures |= {f"{name}_correct": measures[name] & free["correct"] for name in STRATEGY_ORDER}
     problems = free.assign(**measures).groupby(keys)[["correct", *measures]].mean()
     for strategy in FORCED:
         of_strategy = forced[forced["forced_strategy"] == strategy].groupby(keys)["correct"].mean()
@@ -87,31 +70,16 @@ def draw_weights(is_forced: np.ndarray, resamples: int, *key: str | int) -> np.n
     return weights / len(is_forced)
 
 
-def estimate_factors(problems: pd.DataFrame, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (routing, skill) of one checkpoint in one cell, each of shape (weightings, strategies).
-
-    problems: rows of measure_problems. The skill of a strategy that never occurs is nan, unless it was forced.
-    """
-    accuracy = weights @ problems["correct"].to_numpy(float)
-    routing = weights @ problems[list(STRATEGY_ORDER)].to_numpy(float)
-    forced = problems[["forced_forward", "forced_backward"]].to_numpy(float)
-    skill = np.full_like(routing, np.nan)
-    skill[:, :2] = (weights @ np.nan_to_num(forced)) / (weights @ ~np.isnan(forced))
-    correct = weights @ problems[[f"{name}_correct" for name in UNFORCED]].to_numpy(float)
-    np.divide(correct, routing[:, 2:], out=skill[:, 2:], where=routing[:, 2:] > 0)
-    each = np.arange(len(weights))
-    common = routing[:, :2].argmax(1)
-    rare = 1 - common
-    left = accuracy - correct.sum(1) - routing[each, rare] * skill[each, rare]
-    skill[each, common] = np.divide(
-        left, routing[each, common], out=skill[each, common], where=routing[each, common] > 0
+def tally_problems(problems: pd.DataFrame) -> Tally:
+    """Return the tally of rows of measure_problems; strategies are in the order of STRATEGY_ORDER."""
+    forced = np.full((len(problems), len(STRATEGY_ORDER)), np.nan)
+    forced[:, : len(FORCED)] = problems[[f"forced_{name}" for name in FORCED]].to_numpy(float)
+    return Tally(
+        problems["correct"].to_numpy(float),
+        problems[list(STRATEGY_ORDER)].to_numpy(float),
+        problems[[f"{name}_correct" for name in STRATEGY_ORDER]].to_numpy(float),
+        forced,
     )
-    return routing, skill
-
-
-def fill_unseen(skill: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return `skill` with the other checkpoint's where it is nan, and 0 where neither is known."""
-    return np.nan_to_num(np.where(np.isnan(skill), other, skill))
 
 
 def decompose_gains(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -144,16 +112,8 @@ def decompose_gains(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
             raise ValueError(f"there are no scores of the SFT run {roots[run]} for {where}")
         before = problems.loc[start].loc[after.index.get_level_values("problem_id")]
         weights = draw_weights(after["forced_forward"].notna().to_numpy(), RESAMPLES, *map(str, cell))
-        (routing_before, skill_before), (routing_after, skill_after) = (
-            estimate_factors(checkpoint, weights) for checkpoint in (before, after)
-        )
-        split = split_gain(
-            routing_before,
-            fill_unseen(skill_before, skill_after),
-            routing_after,
-            fill_unseen(skill_after, skill_before),
-        )
-        parts[key] = (len(after), np.stack([sum(split), *split], -1))
+        split, *_ = split_tallies(tally_problems(before), tally_problems(after), weights)
+        parts[key] = (len(after), split)
     cells = pd.DataFrame(
         [(*key, *value) for key, value in parts.items()],
         columns=["run", "checkpoint_step", *CELL, "problems", "parts"],
@@ -162,10 +122,6 @@ def decompose_gains(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     rows = []
     for key, group in cells.groupby(keys):
         total = np.average(np.stack(group["parts"]), axis=0, weights=group["problems"])
-        low, high = np.percentile(total[1:], [2.5, 97.5], axis=0)
-        low, high = np.minimum(low, total[0]), np.maximum(high, total[0])
         row = dict(zip(keys, key, strict=True)) | {"problems": group["problems"].sum()}
-        for position, name in enumerate(PARTS):
-            row |= {name: total[0, position], f"{name}_low": low[position], f"{name}_high": high[position]}
-        rows.append(row)
+        rows.append(row | summarize_parts(total))
     return pd.DataFrame(rows)

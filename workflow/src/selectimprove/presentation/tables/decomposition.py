@@ -6,7 +6,8 @@ By kind in each suite, and in the CSV by number of steps as well. Definitions: d
 import pandas as pd
 
 from selectimprove.measurement.analysis import select_last
-from selectimprove.measurement.decomposition import PARTS, decompose_gains, find_step_ranges
+from selectimprove.measurement.decomposition import decompose_gains, find_step_ranges
+from selectimprove.measurement.gains import PARTS
 from selectimprove.measurement.markdown import format_rows
 
 NEEDS = {"runs": "RL", "suites": "lengths", "forced": True, "ends": True, "by_kind": True}
