@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import yaml
@@ -11,6 +12,7 @@ from needs import require
 SMOLLM2 = "workflow/presets/smollm2.yaml"
 PAPER = "workflow/presets/paper.yaml"
 SHORT = "workflow/presets/smollm2_short.yaml"
+TWO_UPDATES = str(Path(__file__).parents[1] / "examples/two_updates.yaml")
 SMALL = {  # one run of each kind, two SFT updates, one RL update, two problems
     "disk_gb": 3,
     "datasets": {
@@ -55,7 +57,7 @@ def test_presets_of_smollm2_are_planned(tmp_path):
     changes = write_changes(tmp_path, {"disk_gb": 1})
     planned = list_planned_rules(checkout, "--configfile", SMOLLM2, changes)
     assert {**planned, **CORE, "convert": 1} == planned
-    planned = list_planned_rules(checkout, "--configfile", SHORT, changes)
+    planned = list_planned_rules(checkout, "--configfile", SHORT, TWO_UPDATES)
     wanted = {"convert": 1, "dataset": 5, "sft": 3, "rl": 4, "evaluate": 28, "claims": 1, "figure": 6, "table": 2}
     assert planned == {**wanted, "scores": 1, "report": 1, "all": 1}
 
