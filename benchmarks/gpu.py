@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from sampling import generate_completions
 from setup import STEPS_A_TURN, compare_trainers, prepare
+from transformers import PrinterCallback
 from trl import GRPOTrainer
 
 from selectimprove.commands.doctor import OPERATIONS, load_preset
@@ -27,6 +28,14 @@ from selectimprove.training.models import encode_prompt, load_model, load_tokeni
 from selectimprove.training.sampling import Sampler
 
 PRESET, RUN = "smollm2_short", "FB_rl_6_9"
+
+
+class StockTrainer(GRPOTrainer):
+    """TRL's trainer, given the prompts through the chat template, as ours gives them."""
+
+    _tokenize_prompts = grpo.SharedPromptTrainer._tokenize_prompts
+
+
 PRODUCT_SIZE = 8192
 
 
@@ -88,8 +97,9 @@ def compare_steps(checkpoint: Path, rows: list[dict], turns: int) -> dict:
     memory = {}
     with tempfile.TemporaryDirectory() as folder:
         trainers = {}
-        for name, trainer_class in (("stock", GRPOTrainer), ("ours", grpo.SharedPromptTrainer)):
+        for name, trainer_class in (("stock", StockTrainer), ("ours", grpo.SharedPromptTrainer)):
             trainers[name] = grpo.make_trainer(spec, checkpoint, rows, Path(folder) / name, trainer_class)
+            trainers[name].remove_callback(PrinterCallback)
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_allocated()
             trainers[name].train()  # alone, before the turns
