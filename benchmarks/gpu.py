@@ -28,15 +28,13 @@ from selectimprove.training.models import encode_prompt, load_model, load_tokeni
 from selectimprove.training.sampling import Sampler
 
 PRESET, RUN = "smollm2_short", "FB_rl_6_9"
+PRODUCT_SIZE = 8192
 
 
 class StockTrainer(GRPOTrainer):
     """TRL's trainer, given the prompts through the chat template, as ours gives them."""
 
     _tokenize_prompts = grpo.SharedPromptTrainer._tokenize_prompts
-
-
-PRODUCT_SIZE = 8192
 
 
 def measure_products(repeats: int = 20) -> float:
