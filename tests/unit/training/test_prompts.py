@@ -94,13 +94,18 @@ def record_prompts(monkeypatch) -> dict[str, set[tuple[int, ...]]]:
 
     monkeypatch.setattr(sft.SFTTrainer, "compute_loss", compute_sft_loss)
     monkeypatch.setattr(grpo.SharedPromptTrainer, "_score_completions", score_completions)
-    for module, name in ((grpo, "RL sampling"), (evaluation, "evaluation")):
 
-        def sample(model, prompts, *, sample=module.sample_completions, name=name, **options):
-            seen[name].update(map(tuple, prompts))
-            return sample(model, prompts, **options)
+    class RecordingSampler(grpo.Sampler):
+        def sample(self, prompts, completions_per_prompt):
+            seen["RL sampling"].update(map(tuple, prompts))
+            return super().sample(prompts, completions_per_prompt)
 
-        monkeypatch.setattr(module, "sample_completions", sample)
+    def sample(model, prompts, *, sample=evaluation.sample_completions, **options):
+        seen["evaluation"].update(map(tuple, prompts))
+        return sample(model, prompts, **options)
+
+    monkeypatch.setattr(grpo, "Sampler", RecordingSampler)
+    monkeypatch.setattr(evaluation, "sample_completions", sample)
     return seen
 
 
