@@ -300,6 +300,7 @@ def test_mistakes_in_claims_are_told(changes, message, tmp_path) -> None:
             {},
             r"kind: found 'composition', but .* steps_6_9 has problems of evaluation, inversion$",
         ),
+        ({"parts": 2}, {}, r"parts: found 2, but the suite steps_6_9 has problems of 1 to 1 parts$"),
         (
             {"suite": "forced_6_9", "kind": "all"},
             {"suites.forced_6_9.forced_strategies": ["forward"]},
@@ -315,7 +316,7 @@ def test_mistakes_in_claims_are_told(changes, message, tmp_path) -> None:
             r"terms: FB is over the field gf11, but the suite held_out is over gf13$",
         ),
     ],
-    ids=["kind without problems", "no compositions", "strategy that is not forced", "another field"],
+    ids=["kind without problems", "no compositions", "other parts", "strategy that is not forced", "another field"],
 )
 def test_claim_about_completions_that_will_not_be_is_refused(claim, changes, message, tmp_path) -> None:
     file = tmp_path / "claims.yaml"
