@@ -300,7 +300,7 @@ def test_mistakes_in_claims_are_told(changes, message, tmp_path) -> None:
             {},
             r"kind: found 'composition', but .* steps_6_9 has problems of evaluation, inversion$",
         ),
-        ({"parts": 2}, {}, r"parts: found 2, but the suite steps_6_9 has problems of 1 to 1 parts$"),
+        ({"parts": 2}, {}, r"parts: found 2, but the suite steps_6_9 has 1 to 1 parts$"),
         (
             {"suite": "forced_6_9", "kind": "all"},
             {"suites.forced_6_9.forced_strategies": ["forward"]},

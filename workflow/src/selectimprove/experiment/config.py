@@ -334,7 +334,7 @@ def check_claim_suite(place: str, values: dict[str, Any], experiment: Experiment
     fewest, most = dataset.parts
     if not fewest <= values.get("parts", fewest) <= most:
         raise ConfigError(
-            f"{place}.parts: found {values['parts']}, but the suite {suite.name} has problems of {fewest} to {most} parts"
+            f"{place}.parts: found {values['parts']}, but the suite {suite.name} has {fewest} to {most} parts"
         )
     for kind in kinds if values["kind"] == "all" else [values["kind"]]:
         if suite.forced_strategies and SUITED.get(kind) not in suite.forced_strategies:
