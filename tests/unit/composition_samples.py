@@ -115,7 +115,7 @@ def solve_prompt(prompt: str, form: str, symbols: dict[str, int]) -> list[int]:
 
 def pays(completion: str, problem, form: str) -> bool:
     """Return whether there is exactly one answer line a part, the last of them at the end and right."""
-    symbols = {f"e{index}": element for index, element in enumerate(problem.field.elements)}
+    symbols = {f"e{index}": element for index, element in enumerate(problem.task.elements)}
     if form == "symbolic":
         words = completion.split(" ")
         lines = [words[place : place + 5] for place, word in enumerate(words) if word == "A"]
@@ -151,13 +151,13 @@ def write_traces(problem, strategies) -> list:
 def join(traces, problem, text) -> str:
     labels = [min(step.label for step in trace.steps) for trace in traces]
     return text.join_parts(
-        [text.write_completion(trace, problem.field, label) for trace, label in zip(traces, labels, strict=True)]
+        [text.write_completion(trace, problem.task, label) for trace, label in zip(traces, labels, strict=True)]
     )
 
 
 def count_words(part, text) -> int:
     """Return how many words a part of a composition has."""
-    return text.count_words(part.steps, 2) // 2
+    return text.count_words(part.task, part.steps, 2) // 2
 
 
 def write_suited(problem, text) -> str:

@@ -101,6 +101,6 @@ def test_log_of_a_job_begins_with_its_command_as_it_is_called_by_hand(checkout, 
     command = log.read_text().splitlines()[0].removeprefix("+ ")
     environment = {**os.environ, "PYTHONPATH": str(checkout / "workflow/src")}
     subprocess.run(command, shell=True, cwd=tmp_path, env=environment, check=True)
-    for name in ("train.jsonl", "test.jsonl", "field.json", "provenance.json"):
+    for name in ("train.jsonl", "test.jsonl", "task.json", "provenance.json"):
         file = f"results/smoke/data/rl_6_9/seed0/{name}"
         assert (tmp_path / file).read_bytes() == (checkout / file).read_bytes()
