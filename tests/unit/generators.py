@@ -3,11 +3,13 @@
 import random
 
 import pytest
+from cups import Cups
 from hypothesis import strategies as st
 from oracles import run_chain
 
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Composition, Problem
+from selectimprove.tasks.programs import Programs
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.task import Task
@@ -31,6 +33,7 @@ OPERATIONS = st.lists(NUMBERS, min_size=1, max_size=LONGEST)
 STEPS = st.lists(st.tuples(LABELS, NUMBERS, NUMBERS, NUMBERS), max_size=LONGEST)
 PIECES = st.text(max_size=2) | st.sampled_from(
     ["", "x", "y", "e0", "e1", "e01", "e98", "L1", "L0", "A", "Answer:", "1", "٣", " ", "\n", "?", ":", "+", "M"]
+    + ["a", "b c", '"abc"', "s[1]", "rotate1", "cup1", "swap cup1 cup2"]
 )
 
 
@@ -43,10 +46,13 @@ def fields(draw) -> Field:
 
 
 FIELDS = fields()
+PROGRAMS = st.builds(Programs, st.sampled_from([3, 4]), st.sampled_from([4, 5, 8]))
+CUPS = st.builds(Cups, st.integers(3, 20))
+TASKS = FIELDS | PROGRAMS | CUPS
 
 
 @st.composite
-def problems(draw, tasks=FIELDS) -> Problem:
+def problems(draw, tasks=TASKS) -> Problem:
     """Return a problem of either kind, of any of these tasks."""
     task = draw(tasks)
     operations = tuple(pick(task.operations, number) for number in draw(OPERATIONS))
@@ -64,7 +70,7 @@ def pick(sequence, number: int):
 
 
 @st.composite
-def compositions(draw, tasks=FIELDS) -> Composition:
+def compositions(draw, tasks=TASKS) -> Composition:
     """Return two to four parts of any of these tasks, every value worked out by the oracle."""
     task = draw(tasks)
     kinds = draw(st.lists(st.sampled_from(KINDS), min_size=2, max_size=4))
@@ -85,14 +91,14 @@ def compositions(draw, tasks=FIELDS) -> Composition:
 
 
 @st.composite
-def answered(draw, tasks=FIELDS) -> tuple[Composition, list[str]]:
+def answered(draw, tasks=TASKS) -> tuple[Composition, list[str]]:
     """Return a composition and a strategy for each of its parts."""
     problem = draw(compositions(tasks))
     return problem, [draw(st.sampled_from(list(STRATEGIES))) for _ in problem.parts]
 
 
 @st.composite
-def tasks_and_traces(draw, tasks=FIELDS) -> tuple[Task, Trace]:
+def tasks_and_traces(draw, tasks=TASKS) -> tuple[Task, Trace]:
     """Return a task and a trace of any content, right or wrong."""
     task = draw(tasks)
     steps = tuple(

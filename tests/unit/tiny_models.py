@@ -175,7 +175,7 @@ def make_pretrain_spec(**changes) -> PretrainSpec:
         "muon": MuonSpec(learning_rate=1e-2, momentum=0.95),
     }
     values |= {"warmup_share": 0.0, "curriculum_share": 0.5, "checkpoint_every": 2, "seed": 0, "threads": 1}
-    return PretrainSpec(model=MODEL, task=TASK, **(values | changes))
+    return PretrainSpec(model=MODEL, **({"task": TASK} | values | changes))
 
 
 def make_sft_spec(**changes) -> SFTSpec:

@@ -19,7 +19,7 @@ from composition_samples import (
     write_suited,
     write_traces,
 )
-from generators import answered, compositions, each_text, mutations
+from generators import FIELDS, answered, compositions, each_text, mutations
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,7 +67,7 @@ def test_prompt_round_trip(text, problem) -> None:
 
 @pytest.mark.parametrize("form", TEXT_FORMS)
 @few_examples
-@given(problem=compositions())
+@given(problem=compositions(FIELDS))
 def test_prompt_hides_every_answer(form, problem) -> None:
     """Its symbols are the operands and what the first part is given, no more."""
     prompt = TEXT_FORMS[form].write_prompt(problem)
@@ -149,7 +149,7 @@ def test_completions_in_any_strategies_are_read_as_right(text, problem_and_strat
 
 @each_text
 @few_examples
-@given(problem_and_strategies=answered(), data=st.data())
+@given(problem_and_strategies=answered(FIELDS), data=st.data())
 def test_a_mixed_part_makes_all_of_it_mixed(text, problem_and_strategies, data) -> None:
     problem, strategies = problem_and_strategies
     traces = write_traces(problem, strategies)
@@ -167,7 +167,7 @@ def test_a_mixed_part_makes_all_of_it_mixed(text, problem_and_strategies, data) 
 
 @each_text
 @few_examples
-@given(problem_and_strategies=answered())
+@given(problem_and_strategies=answered(FIELDS))
 def test_words_are_counted_and_parts_are_cut_where_they_were_joined(text, problem_and_strategies) -> None:
     problem, strategies = problem_and_strategies
     completion = write(problem, strategies, text)

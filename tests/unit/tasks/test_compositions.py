@@ -7,9 +7,9 @@ import re
 from collections import Counter
 
 import pytest
-from composition_samples import find_content, solve_prompt, split_prompt
+from composition_samples import find_content, split_prompt
 from generators import LABEL_POOL
-from oracles import run_chain
+from oracles import run_chain, solve_prompt
 
 from selectimprove.tasks.data import make_rows, read_rows, write_dataset
 from selectimprove.tasks.field import Field
@@ -66,6 +66,10 @@ def written(request, tmp_path_factory):
     )
 
 
+def build_field(symbols: dict[str, int]) -> Field:
+    return Field(len(symbols), tuple(symbols[f"e{index}"] for index in range(len(symbols))))
+
+
 def test_every_answer_follows_from_the_prompt_alone(written) -> None:
     """Also the answers in between, which must be what the parts in the file say."""
     spec, _, rows = written
@@ -73,7 +77,7 @@ def test_every_answer_follows_from_the_prompt_alone(written) -> None:
     assert {len(row.get("parts", "1")) for row, _ in rows} == {1, 2, 3, 4}
     for row, symbols in rows:
         assert sorted(symbols.values()) == list(range(len(symbols)))
-        answers = solve_prompt(row["prompt"], spec.text, symbols)
+        answers = solve_prompt(row["prompt"], build_field(symbols), spec.text)
         assert answers[-1] == row["answer"]
         told = [part["end" if part["kind"] == "evaluation" else "start"] for part in row.get("parts", [row])]
         assert answers == told
@@ -118,7 +122,7 @@ def test_suited_parts_are_written_in_the_strategy_of_their_kind(written) -> None
         lines = re.findall(r"(?:A|Answer:) x (?:= )?(e\d+),? y (?:= )?(e\d+)(?:\s|$)", row["completion"])
         asked = [0 if strategy == "backward" else 1 for strategy in strategies]
         answers = [symbols[line[place]] for line, place in zip(lines, asked, strict=True)]
-        assert answers == solve_prompt(row["prompt"], spec.text, symbols)
+        assert answers == solve_prompt(row["prompt"], build_field(symbols), spec.text)
         openings = opening.findall(row["completion"])
         assert openings == [{"forward": "x", "backward": "y"}[strategy] for strategy in strategies]
 

@@ -4,6 +4,7 @@ import pytest
 from generators import answered, each_text, mutations, problems
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import spell
 
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem
@@ -185,11 +186,16 @@ def write_answer(text, start: str, end: str) -> str:
     return f"A x {start} y {end}" if text is TEXT_FORMS["symbolic"] else f"Answer: x = {start}, y = {end}"
 
 
+def spell_values(text, problem) -> list[str]:
+    form = next(form for form, other in TEXT_FORMS.items() if other is text)
+    return [spell(value, problem.task, form) for value in problem.task.values]
+
+
 def write_right_answers(text, problem) -> list[str]:
-    """Return all answer lines that are right: any symbol of the field at the given end."""
+    """Return all answer lines that are right: any value at the given end."""
     value = problem.end if problem.kind == "evaluation" else problem.start
-    right = f"e{problem.task.elements.index(value)}"
-    pairs = [(f"e{index}", right) for index in range(problem.task.order)]
+    spelled = spell_values(text, problem)
+    pairs = [(other, spelled[problem.task.values.index(value)]) for other in spelled]
     return [write_answer(text, *(pair if problem.kind == "evaluation" else pair[::-1])) for pair in pairs]
 
 
@@ -200,7 +206,7 @@ def test_rewarded_if_and_only_if_the_one_answer_line_is_last_and_right(text, pro
     """Completions put together from right, wrong and broken answer lines, traces and rubbish."""
     gap, mark = (" ", "A") if text is TEXT_FORMS["symbolic"] else ("\n", "Answer:")
     right = write_right_answers(text, problem)
-    symbols = st.sampled_from([f"e{index}" for index in range(problem.task.order)])
+    symbols = st.sampled_from(spell_values(text, problem))
     answers = st.builds(lambda start, end: write_answer(text, start, end), symbols, symbols)
     swapped = answers.map(lambda line: line.translate(str.maketrans("xy", "yx")))
     halves = answers.map(lambda line: line[: line.rindex("y")].rstrip(", "))
@@ -218,7 +224,8 @@ def test_edited_traces_are_rewarded_only_with_their_answer_line_whole(text, prob
     completion = data.draw(mutations(text.write_completion(STRATEGIES["backward"](problem), problem.task)))
     if text is TEXT_FORMS["symbolic"]:
         words = completion.split(" ")
-        last, answers = " ".join(words[-5:]), words.count("A")
+        line = 3 + 2 * len(spell_values(text, problem)[0].split())
+        last, answers = " ".join(words[-line:]), words.count("A")
     else:
         last, answers = completion.split("\n")[-1], completion.count("Answer:")
     expected = last in write_right_answers(text, problem) and answers == 1

@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from generators import NUMBERS, each_text, mutations, pick, problems
+from generators import FIELDS, NUMBERS, each_text, mutations, pick, problems
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracles import calculate
@@ -48,7 +48,7 @@ def write(problem, strategy, text) -> str:
 
 @each_text
 @each_strategy
-@given(problem=problems())
+@given(problem=problems(FIELDS))
 def test_traces_are_right(text, strategy, problem) -> None:
     """Every written value follows from the one before, and the steps are the problem's, in order or undone."""
     elements = {f"e{index}": element for index, element in enumerate(problem.task.elements)}
@@ -166,7 +166,7 @@ def test_hand_written_traces(text, completion, strategy) -> None:
 @each_text
 @pytest.mark.parametrize("slip", ["label", "operator"])
 @each_strategy
-@given(problem=problems(), data=st.data())
+@given(problem=problems(FIELDS), data=st.data())
 def test_one_slip_does_not_change_the_order(text, slip, strategy, problem, data) -> None:
     """Whatever its opening, from three steps on."""
     assume(problem.steps > 2)
@@ -215,7 +215,8 @@ def wrong_label(data, trace, task):
 
 
 def wrong_name(data, trace, task):
-    """Another operation on the same operand."""
+    """Another operation of the field on the same operand."""
+    assume(isinstance(task, Field))
     place = draw_place(data, trace)
     name, *operands = trace.steps[place - 1].operation
     other = pick([other for other in OPERATORS.values() if other != name], data.draw(NUMBERS))
@@ -300,9 +301,12 @@ def test_corruption_is_found_where_it_was_made(corrupt, problem, form, strategy,
     text = TEXT_FORMS[form]
     trace, place, failure = corrupt(data, STRATEGIES[strategy](problem), problem.task)
     reading = read_completion(text.write_completion(trace, problem.task), problem, text)
-    undoes = [step.operation[0] in ("subtract", "divide") for step in trace.steps]
-    turned = problem.steps == 1 and undoes == [strategy == "forward"]  # all that a chain of one step has of an order
-    assert reading.strategy == ("mixed" if turned else strategy)
+    if isinstance(problem.task, Field):
+        undoes = [step.operation[0] in ("subtract", "divide") for step in trace.steps]
+        turned = problem.steps == 1 and undoes == [
+            strategy == "forward"
+        ]  # all that a chain of one step has of an order
+        assert reading.strategy == ("mixed" if turned else strategy)
     assert (reading.first_wrong_step, reading.failure) == (place, failure)
     asked, right = (1, problem.end) if problem.kind == "evaluation" else (0, problem.start)
     assert (reading.answer, reading.correct) == (trace.answer[asked], trace.answer[asked] == right)
@@ -333,7 +337,7 @@ def test_wrong_left_operand_is_a_lost_place(strategy, problem, data) -> None:
 
 @each_text
 @each_strategy
-@given(problem=problems(), data=st.data())
+@given(problem=problems(FIELDS), data=st.data())
 def test_truncation_is_no_answer(text, strategy, problem, data) -> None:
     """Cut between any two words, the first wrong step is the one that is not whole."""
     completion = write(problem, strategy, text)
@@ -350,7 +354,7 @@ def test_truncation_is_no_answer(text, strategy, problem, data) -> None:
 @each_text
 @each_strategy
 @pytest.mark.parametrize("rubbish", ["hm", "e1", "L1 + e1", "Step 1: e1 + e1 =", "<pad>", ""])
-@given(problem=problems(), data=st.data())
+@given(problem=problems(FIELDS), data=st.data())
 def test_unreadable_step_is_a_lost_place(text, strategy, rubbish, problem, data) -> None:
     """Rubbish anywhere between the opening and the answer line loses the place there, not the answer."""
     gap = " " if text is SYMBOLIC else "\n"

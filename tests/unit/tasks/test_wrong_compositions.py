@@ -20,7 +20,7 @@ from composition_samples import (
     write_suited,
     write_traces,
 )
-from generators import NUMBERS, answered, compositions, each_text, mutations, pick
+from generators import FIELDS, NUMBERS, answered, compositions, each_text, mutations, pick
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import calculate
@@ -178,7 +178,7 @@ def test_swapped_parts_count_only_where_their_values_agree(text, problem_and_str
 
 @pytest.mark.parametrize("form", TEXT_FORMS)
 @few_examples
-@given(problem=compositions())
+@given(problem=compositions(FIELDS))
 def test_answer_lines_alone_are_paid_without_a_strategy(form, problem) -> None:
     text = TEXT_FORMS[form]
     lines = re.findall(r"(?:A|Answer:) x (?:= )?e\d+,? y (?:= )?e\d+", write_suited(problem, text))
@@ -207,7 +207,7 @@ def test_trailing_text_is_not_paid(text, problem, trailing) -> None:
 
 @pytest.mark.parametrize("form", TEXT_FORMS)
 @few_examples
-@given(problem_and_strategies=answered(), data=st.data())
+@given(problem_and_strategies=answered(FIELDS), data=st.data())
 def test_truncation_is_not_paid(form, problem_and_strategies, data) -> None:
     """Cut between any two words: the whole parts before the cut count, and the failure tells where it was cut."""
     problem, strategies = problem_and_strategies

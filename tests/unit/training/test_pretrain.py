@@ -5,11 +5,15 @@ from collections import Counter
 
 import pytest
 import torch
+from cups_package import install_cups
 from oracles import calculate
 from tiny_models import GF5, ORDER, make_pretrain_spec
 from trl import SFTTrainer
 
 from selectimprove.experiment.specs import StepsSpec
+from selectimprove.tasks.registry import make_task
+from selectimprove.tasks.specs import TaskSpec
+from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.training.models import create_tokenizer
 from selectimprove.training.pretrain import (
     IGNORED,
@@ -23,6 +27,7 @@ from selectimprove.training.pretrain import (
 LOGS = 4000
 
 OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+OTHER_TASKS = [TaskSpec("programs", {"length": 3, "letters": 5}), TaskSpec("cups", {"cups": 7}, "cups 1.0")]
 
 
 def is_share(count, total, share):
@@ -171,3 +176,45 @@ def test_training_is_that_of_the_stock_trainer(tmp_path):
     stock, ours = (trainer.model.state_dict() for trainer in trainers)
     for name, weight in stock.items():
         torch.testing.assert_close(ours[name], weight, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("spec", OTHER_TASKS, ids=lambda spec: spec.task)
+def test_corpus_of_every_task_is_right_and_has_loss_on_execution_and_results(spec, tmp_path, monkeypatch):
+    """Steps and facts are held against the oracle; loss is on all words of a result, and on those alone in facts."""
+    monkeypatch.syspath_prepend(install_cups(tmp_path))
+    task = make_task(spec, 0)
+    corpus = make_pretrain_spec(task=spec)
+    text = SymbolicText()
+    for index in range(100):
+        ((context, continuation),) = write_log(corpus, index)
+        name = re.search(r".* (?=[xy] )", context).end()
+        trace = text.read_completion(f"{context[name:]} {continuation}", task)
+        assert trace.readable
+        value = trace.opening[1]
+        for step in trace.steps:
+            value = calculate(step.operation, value, task)
+            assert step.result == value
+        ends = (trace.opening[1], value)
+        assert trace.answer == (ends if trace.opening[0] == "x" else ends[::-1])
+    length, width = task.value_length, task.operation_length
+    fact = 2 * length + width + 1
+    seen = set()
+    for index in range(100):
+        words = write_facts(corpus, index)
+        assert len(words) == corpus.facts_per_row * fact
+        for at in range(0, len(words), fact):
+            value, operation, result = (
+                read(" ".join(words[at + begin : at + end]))
+                for read, begin, end in (
+                    (task.read_value, 0, length),
+                    (task.read_operation, length + 1, length + 1 + width),
+                    (task.read_value, fact - length, fact),
+                )
+            )
+            assert calculate(operation, value, task) == result
+            seen.add(operation)
+    assert seen == set(task.written_operations)
+    rows = encode_corpus(corpus, create_tokenizer(task))
+    for row in rows.select(range(corpus.logs_per_update, 2 * corpus.logs_per_update)):
+        counted = [label != -100 for label in row["labels"]]
+        assert counted == ([False] * (fact - length) + [True] * length) * corpus.facts_per_row

@@ -27,7 +27,7 @@ from selectimprove.experiment.grids import expand_grids
 from selectimprove.experiment.schema import check_duplicates, check_schema, list_words
 from selectimprove.experiment.specs import PACKAGED, ClaimSpec, ModelSpec, RLSpec, SFTSpec, SuiteSpec, build_spec
 from selectimprove.tasks.problems import check_capacity, count_strata
-from selectimprove.tasks.registry import fill_settings, find_package, find_task, make_task
+from selectimprove.tasks.registry import check_task, fill_settings, find_package, find_task, make_task
 from selectimprove.tasks.specs import SPLITS, DatasetSpec, TaskSpec
 from selectimprove.tasks.strategies import SUITED
 from selectimprove.tasks.symbolic import SymbolicText
@@ -82,7 +82,7 @@ def check_old_keys(config: dict[str, Any]) -> None:
             raise ConfigError(f"datasets.{name}.field: this key is now `task`, a name of the section `tasks`")
 
 
-def check_task(name: str, values: dict[str, Any]) -> TaskSpec:
+def load_task(name: str, values: dict[str, Any]) -> TaskSpec:
     """Return the spec of a task; `values` must have the settings of that task, and no others."""
     try:
         task = find_task(values["task"])
@@ -96,9 +96,16 @@ def check_task(name: str, values: dict[str, Any]) -> TaskSpec:
     check_schema({"tasks": {name: {"task": values["task"], **settings}}}, of_entry)
     spec = TaskSpec(values["task"], settings, find_package(values["task"]))
     try:
-        make_task(spec)
+        made = make_task(spec)
     except ValueError as error:
         raise ConfigError(f"tasks.{name}.{error}") from error
+    if spec.package:
+        try:
+            check_task(made)
+        except ValueError as error:
+            raise ConfigError(
+                f"tasks.{name}.task: {values['task']!r} of {spec.package} is not in order: {error}"
+            ) from error
     return spec
 
 
@@ -410,7 +417,7 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
     check_old_keys(config)
     check_schema(config, schema)
     merged = merge_sections(config)
-    specs = {name: check_task(name, values) for name, values in merged["tasks"].items()}
+    specs = {name: load_task(name, values) for name, values in merged["tasks"].items()}
     tasks = {name: make_task(spec, config["seeds"][0]) for name, spec in specs.items()}
     model = check_model(config["model"])
     text = model.text

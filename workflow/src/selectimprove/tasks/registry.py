@@ -4,16 +4,18 @@ A package registers a task through the entry point group GROUP, of which a name 
 what it points to is a subclass of `Task`.
 """
 
+import functools
 import importlib.metadata
 import inspect
 from typing import Any
 
 from selectimprove.tasks.field import Field
+from selectimprove.tasks.programs import Programs
 from selectimprove.tasks.specs import TaskSpec
-from selectimprove.tasks.task import Task
+from selectimprove.tasks.task import WORDS, Task
 
 GROUP = "selectimprove.tasks"
-TASKS: dict[str, type[Task]] = {"field": Field}
+TASKS: dict[str, type[Task]] = {"field": Field, "programs": Programs}
 
 
 def list_registered() -> dict[str, importlib.metadata.EntryPoint]:
@@ -22,6 +24,7 @@ def list_registered() -> dict[str, importlib.metadata.EntryPoint]:
     return {name: point for name, point in sorted(found.items()) if name not in TASKS}
 
 
+@functools.cache
 def find_task(name: str) -> type[Task]:
     """Return the class of a task.
 
@@ -50,6 +53,30 @@ def find_package(name: str) -> str | None:
         return None
     distribution = list_registered()[name].dist
     return f"{distribution.name} {distribution.version}"
+
+
+def check_task(task: Task) -> None:
+    """Raise ValueError, in one sentence, on a task that does not do what `Task` asks of it."""
+    for operation in task.operations:
+        undoing = task.invert(operation)
+        for value in task.values:
+            result = task.apply(operation, value)
+            if result not in task.values or task.apply(undoing, result) != value:
+                raise ValueError(f"{undoing} does not undo {operation} on {value!r}, which it makes {result!r}")
+    for what, written in (
+        ("values", [task.write_value(value) for value in task.values]),
+        ("operations", [task.write_operation(operation) for operation in task.written_operations]),
+        ("values in sentences", [task.say_value(value) for value in task.values]),
+        ("operations in sentences", [task.say_operation(operation) for operation in task.operations]),
+    ):
+        if alike := {words for words in written if written.count(words) > 1}:
+            raise ValueError(f"{what}: several are written {min(alike)!r}")
+        lengths = sorted({len(words.split()) for words in written})
+        if len(lengths) > 1 and "sentences" not in what:
+            raise ValueError(f"{what}: found some of {lengths[0]} and some of {lengths[-1]} words, must be of as many")
+    for word in (*task.value_words, *task.operation_words):
+        if word in WORDS or word.startswith("L"):
+            raise ValueError(f"{word!r} is a word that prompts have of their own")
 
 
 def fill_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,8 @@ import re
 
 from selectimprove.tasks.problems import AnyProblem, Problem
 from selectimprove.tasks.prompts import BEFORE, Given, build_problem
-from selectimprove.tasks.task import Task, Value
+from selectimprove.tasks.task import WORDS, Task, Value
 from selectimprove.tasks.traces import NAMES, Trace, TraceStep
-
-WORDS = ("x", "y", "?", "A")  # those that are not the task's, beside the labels
 
 
 class SymbolicText:

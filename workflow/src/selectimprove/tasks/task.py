@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
+WORDS = ("x", "y", "?", "A")  # symbolic words that no task may write, beside those that begin with L, the labels
 Value = Any  # of a chain: hashable and JSON-ready, a number or a string
 Operation = tuple  # its name, then what it is applied with: numbers or strings
 
@@ -79,7 +80,7 @@ class Task(ABC):
 
     @abstractmethod
     def write_value(self, value: Value) -> str:
-        """Return a value in symbolic words, as many for each value, none of them a word of symbolic.py."""
+        """Return a value in symbolic words, as many for each value, and none of WORDS."""
 
     @abstractmethod
     def write_operation(self, operation: Operation) -> str:
