@@ -6,14 +6,14 @@ import random
 
 import pytest
 from composition_samples import pays
-from cups_package import install_cups
+from cups_package import CUPS, install_cups
 from generators import mutations
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import calculate, run_chain, solve_prompt, spell
 
 from selectimprove.tasks.data import read_rows, write_dataset
-from selectimprove.tasks.problems import _chain_number, _decode_chain, count_chains
+from selectimprove.tasks.problems import Problem, _chain_number, _decode_chain, count_chains
 from selectimprove.tasks.registry import check_task, find_package, find_task, make_task
 from selectimprove.tasks.rewards import verify_completion
 from selectimprove.tasks.specs import SPLITS, DatasetSpec, DataSpec, TaskSpec
@@ -50,6 +50,16 @@ def task(spec):
 def test_task_is_found_with_the_package_that_has_it(spec) -> None:
     assert issubclass(find_task(spec.task), type(make_task(spec, 0)))
     assert find_package(spec.task) == spec.package
+
+
+def test_the_example_is_short_and_docs_show_what_it_writes() -> None:
+    """In docs/add-a-task.md, to the letter."""
+    cups = make_task(TaskSpec("cups", {"cups": 7}))
+    problem = Problem("evaluation", cups, 3, (("swap", 1, 3), ("swap", 2, 7), ("swap", 1, 2)), 7)
+    text = TEXT_FORMS["symbolic"]
+    written = f"```\n{text.write_prompt(problem)}\n{write_solution(problem, ['forward'], text)}\n```"
+    assert written in (CUPS.parents[2] / "docs/add-a-task.md").read_text()
+    assert len((CUPS / "cups.py").read_text().splitlines()) < 80
 
 
 def test_task_is_in_order(task) -> None:
