@@ -85,7 +85,7 @@ def test_a_run_says_what_each_job_does(checkout):
     assert len(told) == len(set(told))
     assert {
         "Data: rl_6_9, seed 0: 112 problems of 6-9 steps",
-        "Pretraining: gf11_parts, seed 0: 20 updates over GF(11)",
+        "Pretraining: gf11_parts, seed 0: 20 updates on GF(11)",
         "SFT: FB, seed 0: 1 epoch of 256 pairs, 2-5 steps",
         "RL: parts_1_2_rl_3_5, seed 0: 3 RL steps on 3-5 parts of 2-3 steps from parts_1_2",
         "Evaluation: FB_rl_6_9, seed 0: 2 checkpoints on 32 problems of steps_6_9",

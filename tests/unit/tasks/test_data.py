@@ -178,6 +178,14 @@ def test_damaged_task_is_named(content, tmp_path) -> None:
         read_rows(tmp_path / "test.jsonl")
 
 
+def test_data_set_of_an_older_version_is_told(tmp_path) -> None:
+    """It has field.json in place of task.json."""
+    write_dataset(make_spec(), tmp_path)
+    (tmp_path / "task.json").rename(tmp_path / "field.json")
+    with pytest.raises(ValueError, match=r"task\.json: there is no such file; data sets of older versions lack it"):
+        read_rows(tmp_path / "test.jsonl")
+
+
 def test_row_changed_after_it_was_made_is_found(tmp_path) -> None:
     write_dataset(make_spec(), tmp_path)
     record_dataset(make_spec(), tmp_path)
