@@ -16,7 +16,7 @@ from selectimprove.presentation.rendering import render_figure, render_table
 from selectimprove.presentation.report import render_report
 from selectimprove.provenance.records import digest_file
 from selectimprove.tasks.data import read_rows, write_dataset
-from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
+from selectimprove.tasks.specs import DatasetSpec, DataSpec, TaskSpec
 from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion
 from selectimprove.tasks.texts import TEXT_FORMS
 
@@ -61,7 +61,7 @@ def write_completions(scores: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
     for place, score in enumerate(scores.itertuples()):
         row = next(problems[score.kind, score.steps])
         trace = STRATEGIES[SUITED[score.kind]](row["problem"])
-        completion = TEXT.write_completion(trace, row["problem"].field)
+        completion = TEXT.write_completion(trace, row["problem"].task)
         completion = completion if score.correct else spoil(completion, place)
         reading = read_completion(completion, row["problem"], TEXT)
         values = (row["id"], completion, reading.strategy, reading.correct, reading.failure)
@@ -78,7 +78,7 @@ def write_preset(root: Path) -> dict[str, Any]:
     """Make the results below `root` and return the arguments of render_report."""
     dataset = DatasetSpec(
         name="rl_6_9",
-        field="gf11",
+        task="gf11",
         parts=(1, 1),
         steps=(6, 9),
         kinds={"evaluation": 0.5, "inversion": 0.5},
@@ -86,7 +86,7 @@ def write_preset(root: Path) -> dict[str, Any]:
         sizes={"train": 8, "validation": 8, "test": 64},
     )
     data = root / "data"
-    write_dataset(DataSpec(dataset, FieldSpec(11, "fixed"), "symbolic", seed=0), data)
+    write_dataset(DataSpec(dataset, TaskSpec("field", {"order": 11, "symbol_map": "fixed"}), "symbolic", seed=0), data)
     scores = make_scores(lambda run, step, kind, length: 0.5 + step / 200, runs=RUNS, problems=8)
     scores = add_checkpoints(write_completions(scores, read_rows(data / "test.jsonl")), root / "checkpoints")
     for run, step, folder, digest in scores[["run", "checkpoint_step", "checkpoint", "checkpoint_digest"]].itertuples(

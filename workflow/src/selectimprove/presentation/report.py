@@ -234,11 +234,12 @@ def read_records(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
 
 
 def name_model(spec: dict[str, Any]) -> str:
-    """Return the name of the run that has this spec; that of a base is made of its field, or of where it comes from."""
+    """Return the name of the run that has this spec; that of a base is made of its task, or of where it comes from."""
     if "run" in spec:
         return spec["run"]
-    if "field" in spec:
-        return f"base, GF({spec['field']['order']}), {spec['field']['symbol_map'].replace('_', ' ')} symbols"
+    if "task" in spec:
+        settings = ", ".join(f"{name} {value}" for name, value in spec["task"]["settings"].items())
+        return f"base, {spec['task']['task']}" + (f", {settings}" if settings else "")
     return f"base, {spec['model']['source']}"
 
 

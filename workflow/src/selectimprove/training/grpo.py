@@ -24,7 +24,7 @@ from trl.trainer.utils import split_tensor_dict
 from selectimprove.experiment.specs import RLSpec
 from selectimprove.provenance.records import digest_inputs
 from selectimprove.seeds import random_stream
-from selectimprove.tasks.data import FIELD_FILE, read_rows
+from selectimprove.tasks.data import TASK_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem
 from selectimprove.tasks.rewards import CUT, verify_completion
 from selectimprove.tasks.specs import KINDS
@@ -257,7 +257,7 @@ def train(
     spec: RLSpec, start: Path, train_file: Path, checkpoint_folders: list[Path], metrics_file: Path, resume_root: Path
 ) -> None:
     """Train from the checkpoint `start`; write the step metrics and a checkpoint for each of spec.checkpoint_steps."""
-    inputs = digest_inputs(start, train_file, train_file.with_name(FIELD_FILE))
+    inputs = digest_inputs(start, train_file, train_file.with_name(TASK_FILE))
     rows = read_rows(train_file)
     resume_folder = find_resume_folder(resume_root, spec, inputs)
 

@@ -9,7 +9,7 @@ from trl import SFTConfig, SFTTrainer
 
 from selectimprove.experiment.specs import SFTSpec
 from selectimprove.provenance.records import digest_inputs
-from selectimprove.tasks.data import FIELD_FILE, read_rows
+from selectimprove.tasks.data import TASK_FILE, read_rows
 from selectimprove.training.models import (
     encode_completion,
     encode_prompt,
@@ -94,7 +94,7 @@ def train(
     """
     files = {split: Path(data_folder) / f"{split}.jsonl" for split in ("train", "validation")}
     base_folder = [Path(base)] if Path(base).is_dir() else []
-    inputs = digest_inputs(*files.values(), Path(data_folder) / FIELD_FILE, *base_folder)
+    inputs = digest_inputs(*files.values(), Path(data_folder) / TASK_FILE, *base_folder)
     rows = {split: read_rows(file) for split, file in files.items()}
     resume_folder = find_resume_folder(resume_root, spec, inputs)
     trainer = train_within_memory(
