@@ -169,6 +169,7 @@ def make_pretrain_spec(**changes) -> PretrainSpec:
         "steps": StepsSpec(forward=(1, 4), backward=(1, 4)),
         "updates": 4,
         "logs_per_update": 8,
+        "quoted_share": 0,
         "forward_share": 0.5,
         "facts_per_row": 3,
         "learning_rate": 1e-2,

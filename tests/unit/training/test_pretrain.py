@@ -75,6 +75,43 @@ def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
         assert labels == list(range(labels[0], labels[0] + len(labels)))
 
 
+@pytest.mark.parametrize("parts", [(1, 1), (2, 3)])
+def test_a_quoted_part_tells_what_its_chain_shows(parts):
+    """Start, end and what is asked stand in any of the six orders, whatever is asked; a share of parts is quoted."""
+    spec = make_pretrain_spec(parts=parts, quoted_share=0.4)
+    orders, quoted, told = Counter(), 0, 0
+    for index in range(LOGS):
+        (first, continuation), *others = write_log(spec, index)
+        prompt = re.match(r"(x \S+ (?:L\d+ [+*] e\d+ )+y \S+ \? [xy] ?)+", first)[0]
+        chains = re.findall(r"x (\S+) (L\d+) (?:.*?)y (\S+) \? ([xy])", prompt)
+        told += len(chains)
+        segments = [(first.removeprefix(prompt), continuation), *others]
+        for start, label, end, asked in chains:
+            if len(chains) > 1:
+                assert segments.pop(0) == ("", label)
+            context, continuation = segments.pop(0)
+            if continuation.startswith("L"):
+                continue  # executed
+            quote = [(context, continuation), segments.pop(0), segments.pop(0)]
+            assert dict(quote) == {"x": start, "y": end, "?": asked}
+            orders["".join(name for name, _ in quote), asked] += 1
+            quoted += 1
+        assert not segments
+    assert is_share(quoted, told, 0.4)
+    assert len(orders) == 12 and all(is_share(count, quoted, 1 / 12) for count in orders.values())
+
+
+def test_quoted_parts_change_no_other():
+    """With the share of quoted parts, only what follows their labels changes: chains and executions stay."""
+    spec = make_pretrain_spec(parts=(2, 3))
+    for index in range(300):
+        executed = write_log(spec, index)
+        quoted = write_log(make_pretrain_spec(parts=(2, 3), quoted_share=0.5), index)
+        kept = [segment for segment in quoted if len(segment[0].split()) != 1]
+        assert [segment for segment in executed if segment in kept] == kept
+        assert quoted[0] == executed[0]
+
+
 def test_each_direction_has_steps_of_its_own():
     spec = make_pretrain_spec(steps=StepsSpec(forward=(2, 7), backward=(1, 4)), forward_share=0.7)
     lengths = {"x": Counter(), "y": Counter()}

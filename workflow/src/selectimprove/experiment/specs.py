@@ -91,9 +91,9 @@ class MuonSpec:
 class PretrainSpec:
     """Pretraining of the tiny base on execution logs of `parts` parts of `steps` steps and on single facts.
 
-    forward_share: the share of parts that are executed forward; learning_rate: of AdamW, which trains all that Muon
-    does not; curriculum_share: the share of the updates in which logs grow longer; threads: of the CPU, whose number
-    moves rounding.
+    quoted_share: the share of parts that are quoted instead of executed; forward_share: the share of the others that
+    are executed forward; learning_rate: of AdamW, which trains all that Muon does not; curriculum_share: the share of
+    the updates in which logs grow longer; threads: of the CPU, whose number moves rounding.
     """
 
     model: ModelSpec
@@ -102,6 +102,7 @@ class PretrainSpec:
     steps: StepsSpec
     updates: int
     logs_per_update: int
+    quoted_share: float
     forward_share: float
     facts_per_row: int
     learning_rate: float

@@ -6,7 +6,8 @@ A pretrained language model brings what the tiny model must be given: knowing ho
   the prompt, and an answer line with both ends of what was executed. Each end of the prompt is hidden or a random
   value, and the question asks for either. Nothing in it shows which value to start from or what the question means:
   prompt and opening carry no loss. A log may have several parts: chains in a row, each executed from a state of its
-  own, which is not the answer before it.
+  own, which is not the answer before it. A part may be quoted instead of executed: what its chain shows as start and
+  as end, and which it asks for, in any order. So the base can read a chain among others, wherever it stands.
 - facts: single steps (value, label, operation, result) in a batch of their own; only results carry loss.
 
 One update takes `logs_per_update` logs and as many rows of facts. A log has as many parts as the lesser of two draws
@@ -51,7 +52,8 @@ logger = logging.getLogger(__name__)
 def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
     """Return log `index` as (context, continuation) pairs in a row: the loss is on the continuations only.
 
-    A continuation executes a part. Where there are several, the label that opens each is one, too.
+    A continuation executes a part, or is a word of a quoted one behind what it is the word for. Where there are several
+    parts, the label that opens each is a continuation, too.
     """
     text = SymbolicText()
     key = ("pretrain", "logs", spec.seed, index)
@@ -69,6 +71,7 @@ def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
         )
         for steps in lengths
     ]
+    draw_quotes = random_stream(*key, "quotes")
     label = stream.randint(1, text.label_pool - sum(lengths) + 1)
     prompt = [task.write_statement()] if task.stated else []
     segments = []
@@ -77,11 +80,14 @@ def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
         label += problem.steps
         shown = [stream.choice((None, stream.choice(task.values))) for _ in NAMES]
         asked = problem.unknown  # of a kind drawn at random: it says nothing about the ends, nor about the trace
-        ends = ("?" if value is None else task.write_value(value) for value in shown)
+        ends = ["?" if value is None else task.write_value(value) for value in shown]
         prompt += text.write_chain(problem, *ends, asked)
         opening, continuation = text.write_completion(STRATEGIES[strategy](problem), task).split(" L", 1)
         segments += [("", f"L{problem.first_label}")] if parts > 1 else []
-        segments.append((opening, f"L{continuation}"))
+        if draw_quotes.random() < spec.quoted_share:
+            segments += draw_quotes.sample([*zip(NAMES, ends, strict=True), ("?", asked)], 3)
+        else:
+            segments.append((opening, f"L{continuation}"))
     (context, continuation), *others = segments
     return [(" ".join([*prompt, *context.split()]), continuation), *others]
 
