@@ -32,8 +32,8 @@ from selectimprove.tasks.texts import TEXT_FORMS, TextForm
 
 VERDICTS = ("reproduced", "not reproduced", "inconclusive")
 CHECKPOINT = ["run", "checkpoint_step"]
-MOST_IN_A_CELL = 8
-MOST_COMPLETIONS = 6000  # below 2 MB
+MOST_IN_A_CELL = 16
+MOST_COMPLETIONS = 12_000  # 75 bytes each in symbols, some 170 in sentences
 FAILURE_WORDS = {
     "wrong_opening": "opens with a wrong value",
     "stopped_early": "stops before the last step",
@@ -231,10 +231,10 @@ def count_shown(sample: pd.DataFrame, scores: pd.DataFrame) -> dict[str, int]:
 def describe_completions(sample: pd.DataFrame, problems: dict[str, dict], text: str) -> dict[str, Any]:
     """Return the completions as the explorer of the report takes them.
 
-    checkpoints: [run, RL step, words for it, place of the SFT model that it starts from], the last None for an SFT
-    model, and where the sample does not have that. problems: of each, its prompt (see cut_prompt), what is
-    written about it, once each, and by whom: [place of the checkpoint, place of what is written]. Written is [strategy, 1 if the answer is right, failure,
-    pieces], and behind it, where a piece is wrong, its place and what should stand there.
+    checkpoints: [run, RL step, words for it, place of the SFT model that it starts from]; None for the last of an SFT
+    model, and where the sample lacks that. problems: for each, its prompt (see cut_prompt), what is written about it,
+    once each, and by whom: [place of the checkpoint, place of what it wrote]. Written: [strategy, 1 if the answer is
+    right, failure, pieces], and behind these, if a piece is wrong, its place and what should stand there.
     """
     roots = dict(zip(sample["run"], sample["sft_run"], strict=True))
     keys = sample[CHECKPOINT].drop_duplicates().itertuples(index=False, name=None)
@@ -269,12 +269,10 @@ def describe_completions(sample: pd.DataFrame, problems: dict[str, dict], text: 
 
 
 def cut_prompt(prompt: str, problem: AnyProblem, text: TextForm) -> list[str]:
-    """Return a prompt cut before each step that is preceded by a space; joined by spaces, it is whole again."""
-    for part in problem.parts:
-        for label in range(part.first_label, part.first_label + part.steps):
-            step = text.write_step_start(label)
-            prompt = prompt.replace(f" {step} ", f"\0{step} ")
-    return prompt.split("\0")
+    """Return a prompt cut before each step that a space precedes; joined by spaces, it is whole again."""
+    labels = [label for part in problem.parts for label in range(part.first_label, part.first_label + part.steps)]
+    starts = "|".join(re.escape(text.write_step_start(label)) for label in labels)
+    return re.split(f" (?=(?:{starts}) )", prompt)
 
 
 def describe_written(
