@@ -278,7 +278,7 @@ def test_wrong_piece_is_marked_by_more_than_color(page):
     assert "should be" in wrong.inner_text()
     assert wrong.evaluate("one => getComputedStyle(one).borderTopWidth") == "2px"
     assert "underline" in wrong.locator("code").first.evaluate("one => getComputedStyle(one).textDecorationLine")
-    after = page.locator(".trace .after").first
+    after = page.locator(".trace .after code").first
     assert after.evaluate("one => getComputedStyle(one).fontStyle") == "italic"
 
 
