@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from docutils.core import publish_doctree
+from generators import compositions, each_text, problems
+from hypothesis import given
 from jinja2 import Template, TemplateNotFound
 from synthetic_report import CLAIM_COLUMNS, CLAIMS, write_claims, write_preset
 from synthetic_scores import make_rows
@@ -20,6 +22,7 @@ from selectimprove.presentation.report import (
     FAILURE_WORDS,
     choose_completions,
     count_shown,
+    cut_prompt,
     describe_completions,
     list_filters,
     read_claims,
@@ -130,16 +133,17 @@ def test_same_text_is_written_once(described):
         assert {place for _, place in problem["by"]} == set(range(len(problem["written"])))
 
 
-def test_prompt_is_cut_before_its_steps(described):
-    data, _, _, text = described
-    for problem in data["problems"]:
-        start, *steps = problem["prompt"]
-        if text is TEXT_FORMS["symbolic"]:
-            assert len(steps) == problem["steps"]
-            assert re.fullmatch(r"x (\?|e\d+)", start)
-            assert all(re.match(r"L\d+ [+*] e\d+", step) for step in steps)
-        else:
-            assert steps == []  # a line each as they are
+@each_text
+@given(problem=problems() | compositions())
+def test_prompt_is_cut_before_its_steps(text, problem):
+    prompt = text.write_prompt(problem)
+    pieces = cut_prompt(prompt, problem, text)
+    assert " ".join(pieces) == prompt
+    cut = pieces if text is TEXT_FORMS["symbolic"] else prompt.split("\n")  # sentences have a line a step as they are
+    labels = [label for part in problem.parts for label in range(part.first_label, part.first_label + part.steps)]
+    starts = [piece for piece in cut if piece.startswith(("L", "Step "))]
+    assert [int(re.search(r"\d+", start)[0]) for start in starts] == labels
+    assert text is TEXT_FORMS["symbolic"] or len(pieces) == 1
 
 
 def test_rl_checkpoints_point_to_the_sft_model_they_start_from(described):

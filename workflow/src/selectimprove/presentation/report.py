@@ -33,7 +33,7 @@ from selectimprove.tasks.texts import TEXT_FORMS, TextForm
 VERDICTS = ("reproduced", "not reproduced", "inconclusive")
 CHECKPOINT = ["run", "checkpoint_step"]
 MOST_IN_A_CELL = 16
-MOST_COMPLETIONS = 12_000  # 75 bytes each in symbols, some 170 in sentences
+MOST_COMPLETIONS = 12_000  # 75 bytes each in the tiny preset
 FAILURE_WORDS = {
     "wrong_opening": "opens with a wrong value",
     "stopped_early": "stops before the last step",
