@@ -17,6 +17,7 @@ from selectimprove.provenance.records import digest_file
 from selectimprove.tasks.data import read_rows, write_dataset
 from selectimprove.tasks.specs import DatasetSpec, DataSpec, TaskSpec
 from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion
+from selectimprove.tasks.task import Task
 from selectimprove.tasks.texts import TEXT_FORMS, TextForm
 
 TEMPLATE = Path(__file__).parents[2] / "workflow" / "report" / "report.html.j2"
@@ -29,9 +30,9 @@ CLAIMS = [
 ]
 
 
-def spoil(completion: str, way: int, text: TextForm) -> str:
+def spoil(completion: str, way: int, text: TextForm, task: Task) -> str:
     """Return a right completion made wrong in one of seven ways; in the first three its answer stays right."""
-    pieces = text.split_pieces(completion)
+    pieces = text.split_pieces(completion, task)
     match way % 7:
         case 0:
             pieces[1] = re.sub(r"e\d+$", change_symbol, pieces[1])  # the result of the first step
@@ -71,7 +72,7 @@ def write_completions(scores: pd.DataFrame, rows: list[dict], text: TextForm) ->
         row = problems[index % len(problems)]
         trace = STRATEGIES[SUITED[score.kind]](row["problem"])
         completion = text.write_completion(trace, row["problem"].task)
-        completion = completion if score.correct else spoil(completion, place, text)
+        completion = completion if score.correct else spoil(completion, place, text, row["problem"].task)
         reading = read_completion(completion, row["problem"], text)
         values = (row["id"], completion, reading.strategy, reading.correct, reading.first_wrong_step, reading.failure)
         for name, value in zip(columns, values, strict=True):
