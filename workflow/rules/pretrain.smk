@@ -23,5 +23,6 @@ rule pretrain:
     shell:
         call_with_spec(
             "pretrain.py",
-            "--checkpoint {output.checkpoint:q} --metrics {output.metrics:q} --resume {params.resume:q}",
+            "--checkpoint {output.checkpoint:q} --metrics {output.metrics:q} --resume {params.resume:q}"
+            + report_curves("pretrain", "field"),
         )

@@ -28,6 +28,6 @@ rule rl:
         call_with_spec(
             "rl.py",
             "--start {params.start:q} --train {input.data[0]:q} --checkpoints {output.checkpoints:q} "
-            "--metrics {output.metrics:q} --resume {params.resume:q}",
+            "--metrics {output.metrics:q} --resume {params.resume:q}" + report_curves("rl", "rl_run"),
             LAUNCHER,
         )

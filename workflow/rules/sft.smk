@@ -29,6 +29,6 @@ rule sft:
         call_with_spec(
             "sft.py",
             "--base {params.base:q} --data {params.data:q} --checkpoints {output.checkpoints:q} "
-            "--metrics {output.metrics:q} --resume {params.resume:q}",
+            "--metrics {output.metrics:q} --resume {params.resume:q}" + report_curves("sft", "sft_run"),
             LAUNCHER,
         )
