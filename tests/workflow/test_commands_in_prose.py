@@ -8,6 +8,7 @@ parse, and what they name is there, or is planned by the workflow.
 import argparse
 import functools
 import importlib.util
+import os
 import re
 import runpy
 import shlex
@@ -22,6 +23,7 @@ import pytest
 import yaml
 from checkout import ROOT, copy_workflow, run_snakemake
 from snakemake.cli import get_argument_parser
+from stand_ins import write_tracker
 
 from selectimprove.__main__ import main
 from selectimprove.experiment.config import DEFAULT_PRESET
@@ -87,8 +89,12 @@ COMMANDS = collect_commands()
 def split_targets(command: Command) -> tuple[Command, set[str]]:
     """Return the options of a call of Snakemake, less --cores and its like, and its targets."""
     targets = set(get_argument_parser().parse_args(command[1:]).targets)
-    words = re.sub(r"(^| )(--cores |-c ?)\w+", "", " ".join(command[1:])).split()
-    return tuple(word for word in words if word not in {*targets, "--"}), targets or {"all"}
+    options = [
+        word
+        for before, word in zip(command, command[1:], strict=False)
+        if not {before, word} & {"--cores", "-c"} and word not in {*targets, "--", "-c1"}
+    ]
+    return tuple(options), targets or {"all"}
 
 
 @functools.cache
@@ -103,13 +109,16 @@ def plan(tmp_path_factory) -> Callable[[Command, frozenset[str]], str]:
     """Return a function of options and targets: it calls Snakemake for a dry run, once, and returns what that says."""
     folder = copy_workflow(tmp_path_factory.mktemp("checkout"))
     shutil.copytree(ROOT / "tests/examples", folder / "tests/examples")
+    for file in (folder / "config.yaml", *(folder / "workflow/presets").glob("*.yaml")):  # a plan needs no room
+        file.write_text(re.sub(r"^disk_gb: .*$", "disk_gb: 0.001", file.read_text(), flags=re.MULTILINE))
+    # Whoever calls for a tracker has one.
+    packages = f"{write_tracker(tmp_path_factory.mktemp('packages'))}:{os.environ.get('PYTHONPATH', '')}"
     places = {"CHECKOUT": str(folder), "SCRATCH": str(tmp_path_factory.mktemp("scratch"))}
 
     @functools.cache
     def run_dry(options: Command, targets: frozenset[str]) -> str:
         words = [functools.reduce(lambda word, place: word.replace(*place), places.items(), word) for word in options]
-        # A preset whose results find no room here is planned all the same.
-        process = run_snakemake(folder, *words, "--config", "disk_gb=0.001", "--dry-run", "--", *sorted(targets))
+        process = run_snakemake(folder, *words, "--dry-run", "--", *sorted(targets), PYTHONPATH=packages)
         assert process.returncode == 0, process.stdout
         return process.stdout
 

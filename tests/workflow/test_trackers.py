@@ -28,4 +28,4 @@ def test_tracker_is_told_each_training_and_nothing_is_made_again_without_it(tmp_
     steps = re.findall(r'^\["train/loss", (\d+), ', file.read_text(), re.MULTILINE)
     assert steps == [str(step) for step in range(1, 21)]
     assert "tensorboard" not in (folder / BASE / "provenance.json").read_text()
-    assert list_planned_rules(folder, "--configfile", SMOKE, "--", BASE) == {}
+    assert list_planned_rules(folder, BASE, "--configfile", SMOKE) == {}
