@@ -1,4 +1,4 @@
-"""Every command in README, CONTRIBUTING and docs, and in comments that say how something is called, is one that works.
+"""Every command in README, CONTRIBUTING, docs, and in comments that say how something is called, is one that works.
 
 They are read from the text, so that a new one is tested without a word here. Those of Snakemake are dry runs, those of
 the same options in one. All others take a machine, results or the network; of them is tested what can be: their options
@@ -28,7 +28,7 @@ from stand_ins import write_tracker
 from selectimprove.__main__ import main
 from selectimprove.experiment.config import DEFAULT_PRESET
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROSE = ["README.md", "CONTRIBUTING.md", "docs/*.md", "results/published/*/README.md"]
 COMMENTED = [
     "Snakefile",
     "workflow/presets/*.yaml",
@@ -75,9 +75,8 @@ def list_commented(text: str) -> list[Command]:
 def collect_commands() -> dict[Command, str]:
     """Return {command: the file that it stands in first}."""
     found: dict[Command, str] = {}
-    commented = [file for place in COMMENTED for file in sorted(ROOT.glob(place))]
-    for files, read in ((PAGES, list_commands), (commented, list_commented)):
-        for file in files:
+    for places, read in ((PROSE, list_commands), (COMMENTED, list_commented)):
+        for file in (file for place in places for file in sorted(ROOT.glob(place))):
             for command in read(file.read_text(encoding="utf-8")):
                 found.setdefault(command, str(file.relative_to(ROOT)))
     return found
