@@ -440,7 +440,9 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
         sft_values=Entries("sft", merged["sft"]),
         rl_values=Entries("rl", merged["rl"]),
         suites=Entries("suites", suites),
-        execution={key: value for key, value in config["execution"].items() if key != "report_to"},
+        execution={
+            key: value for key, value in config["execution"].items() if key != "report_to"
+        },  # no part of a recipe
         figures=Entries("figures", expand_figures("figures", config["figures"], runs)),
         tables=Entries("tables", expand_figures("tables", config["tables"], runs)),
         claims=(),
