@@ -39,14 +39,18 @@ def read_events(folder):
 @pytest.fixture(params=["stand-in", "tensorboard"])
 def read_curves(request, tmp_path, monkeypatch):
     """Have a tracker at hand; return the function that reads its folder."""
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "")  # so that what a training sets is undone
     if request.param == "tensorboard":
         needs.require("tensorboard")
-    else:
-        for name in ("tensorboard", "tensorboardX", "torch.utils.tensorboard"):
-            monkeypatch.delitem(sys.modules, name, raising=False)
-        monkeypatch.syspath_prepend(write_tracker(tmp_path / "packages"))
-    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "")  # so that what a training sets is undone
-    return read_lines if request.param == "stand-in" else read_events
+        yield read_events
+        return
+    names = ("tensorboard", "tensorboardX", "torch.utils.tensorboard")
+    others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    monkeypatch.syspath_prepend(write_tracker(tmp_path / "packages"))
+    yield read_lines
+    for name in names:
+        sys.modules.pop(name, None)
+    sys.modules.update(others)
 
 
 def read_files(folder):
@@ -79,10 +83,14 @@ def test_curves_go_on_where_training_does_and_begin_anew_with_it(tmp_path, read_
     folder = tmp_path / "curves"
     curves = Curves(["tensorboard"], folder)
     interrupt_once(monkeypatch, lambda: run_pretrain(tmp_path / "interrupted", curves))
-    steps = [step for step, _ in read_curves(folder)["train/loss"]]
-    assert steps == [1, 2, 3, 3, 4]  # stopped past the checkpoint of step 2
+    assert len(list(folder.iterdir())) == 2  # of steps 1 and 2, and of 3 and 4
+    whole = read_curves(folder)["train/loss"]
+    assert [step for step, _ in whole] == [1, 2, 3, 4]
     run_pretrain(tmp_path / "other", curves, learning_rate=0.1)
-    assert [step for step, _ in read_curves(folder)["train/loss"]] == [1, 2, 3, 4]
+    assert len(list(folder.iterdir())) == 1
+    other = read_curves(folder)["train/loss"]
+    assert [step for step, _ in other] == [1, 2, 3, 4]
+    assert other != whole
 
 
 def test_trackers_are_known_to_transformers_and_begin_with_training():
