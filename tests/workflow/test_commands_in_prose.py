@@ -136,7 +136,7 @@ def check_snakemake(command: Command, plan) -> None:
 
 
 def check_file(file: Path, plan) -> None:
-    """Check that a file or folder is there, or is one that the default targets of its preset make."""
+    """Check that a file or folder is there, or is one that a plan of its preset makes, or in a folder that it makes."""
     if PLACEHOLDER.fullmatch(file.name) or (ROOT / file).exists():
         return
     assert file.parts[0] == "results", f"{file} is not there"
@@ -144,9 +144,10 @@ def check_file(file: Path, plan) -> None:
     options = () if preset == DEFAULT_PRESET else ("--configfile", f"workflow/presets/{preset}.yaml")
     if preset.startswith("smollm2"):
         needs.require("smollm2")
-    made = re.findall(r"results/[\w./-]+", plan(options, frozenset({"all"} | collect_targets(options))))
-    folders = {str(folder) for path in made for folder in (Path(path), *Path(path).parents)}
-    assert folders & {str(file), str(file.parent)}, f"{file} is not made"
+    told = plan(options, frozenset({"all"} | collect_targets(options)))
+    made = {Path(path) for path in re.findall(r"results/[\w./-]+", told)}
+    folders = {folder for path in made for folder in path.parents}
+    assert file in made | folders or file.parent in made, f"{file} is not made"
 
 
 def parse(call: Callable[[], object], monkeypatch) -> argparse.Namespace:
@@ -165,11 +166,11 @@ def parse(call: Callable[[], object], monkeypatch) -> argparse.Namespace:
     return parsed.value.args[0]
 
 
-def check_arguments(arguments: argparse.Namespace, plan) -> None:
-    """Check what the arguments of a program of ours name: files, a preset, a run of the default preset."""
+def check_arguments(arguments: argparse.Namespace, words: Command, plan) -> None:
+    """Check what the words of a program of ours name: files, a preset, a run of the default preset."""
     for value in vars(arguments).values():
         for file in value if isinstance(value, list) else [value]:
-            if isinstance(file, Path):
+            if isinstance(file, Path) and str(file) in words:
                 check_file(file, plan)
     preset, run = getattr(arguments, "preset", None), getattr(arguments, "run", None)
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -179,7 +180,7 @@ def check_arguments(arguments: argparse.Namespace, plan) -> None:
 
 def check_command_of_ours(arguments: Command, plan, monkeypatch) -> None:
     if len(arguments) > 1:
-        check_arguments(parse(lambda: main(list(arguments)), monkeypatch), plan)
+        check_arguments(parse(lambda: main(list(arguments)), monkeypatch), arguments, plan)
         return
     with pytest.raises(SystemExit) as ended:  # its name alone
         main([*arguments, "--help"])
@@ -190,7 +191,8 @@ def check_script(file: str, arguments: Command, plan, monkeypatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # as benchmarks/setup.py does: here it is undone
     monkeypatch.syspath_prepend(ROOT / Path(file).parent)
     monkeypatch.setattr(sys, "argv", [file, *arguments])
-    check_arguments(parse(lambda: runpy.run_path(str(ROOT / file), run_name="__main__"), monkeypatch), plan)
+    parsed = parse(lambda: runpy.run_path(str(ROOT / file), run_name="__main__"), monkeypatch)
+    check_arguments(parsed, arguments, plan)
 
 
 def check_pip(arguments: Command) -> None:
