@@ -114,14 +114,15 @@ def call_with_spec(script, arguments, launcher=""):
     return f"printf '%s\\n' {{params.spec:q}} > {spec}; {command}"
 
 
-def report_curves(stage, run):
-    """Return the options by which a training reports its curves; run: the wildcard that is its name.
+def call_training(stage, run, arguments, launcher=""):
+    """Return the shell command of a training, as `call_with_spec` does; run: the wildcard that is its name.
 
-    They are no params: whoever asks for curves trains nothing again.
+    Where its curves are drawn is in no params: whoever asks for them trains nothing again.
     """
-    trackers = config["execution"]["report_to"]
-    folder = f"{RESULTS}/tensorboard/{stage}/{{wildcards.{run}:q}}/seed{{wildcards.seed:q}}"
-    return f" --report-to {' '.join(trackers)} --curves {folder}" if trackers else ""
+    if trackers := config["execution"]["report_to"]:
+        folder = f"{RESULTS}/tensorboard/{stage}/{{wildcards.{run}:q}}/seed{{wildcards.seed:q}}"
+        arguments = f"{arguments} --report-to {' '.join(trackers)} --curves {folder}"
+    return call_with_spec(f"{stage}.py", arguments, launcher)
 
 
 def digest_drawing(*modules):

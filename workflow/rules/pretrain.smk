@@ -21,8 +21,8 @@ rule pretrain:
     message:
         "Pretraining: {wildcards.field}, seed {wildcards.seed}: {params.told}"
     shell:
-        call_with_spec(
-            "pretrain.py",
-            "--checkpoint {output.checkpoint:q} --metrics {output.metrics:q} --resume {params.resume:q}"
-            + report_curves("pretrain", "field"),
+        call_training(
+            "pretrain",
+            "field",
+            "--checkpoint {output.checkpoint:q} --metrics {output.metrics:q} --resume {params.resume:q}",
         )
