@@ -22,6 +22,10 @@ BAD_INPUTS = {
     ),
     "preset without its file": ({"preset": "smoke"}, "preset: 'smoke' needs its file: --configfile"),
     "unknown run": ({"rl": {"F_rl_2_5": {"start": "G"}}}, "rl.F_rl_2_5.start: run 'G' is not declared"),
+    "tracker that is not installed": (
+        {"execution": {"report_to": ["clearml"]}},
+        "execution.report_to: clearml is not installed: pip install clearml, or leave it out",
+    ),
     "cycle": (
         {"rl": {"F_rl_2_5": {"start": "F_rl_6_9"}, "F_rl_6_9": {"start": "F_rl_2_5"}}},
         "the runs start from one another: F_rl_2_5 <- F_rl_6_9 <- F_rl_2_5",

@@ -21,7 +21,8 @@ rule pretrain:
     message:
         "Pretraining: {wildcards.task}, seed {wildcards.seed}: {params.told}"
     shell:
-        call_with_spec(
-            "pretrain.py",
+        call_training(
+            "pretrain",
+            "field",
             "--checkpoint {output.checkpoint:q} --metrics {output.metrics:q} --resume {params.resume:q}",
         )

@@ -39,6 +39,14 @@ BAD = {
         r"tasks\.gf11\.symbol_map: 'none' .*allowed are fixed, per_problem",
     ),
     "unknown text form": ({"model.text": "prose"}, r"model\.text: 'prose' .*allowed are symbolic, sentences"),
+    "unknown tracker": (
+        {"execution.report_to": ["tensorbord"]},
+        r"execution\.report_to\.0: 'tensorbord' is not allowed; allowed are clearml, .*tensorboard, ",
+    ),
+    "tracker that is no list": (
+        {"execution.report_to": "tensorboard"},
+        r"execution\.report_to: found 'tensorboard', must be array",
+    ),
     "unknown loss": ({"rl.F_rl_2_5.loss_type": "ppo"}, r"rl\.F_rl_2_5\.loss_type: 'ppo' .*allowed are grpo"),
     "name with a line break": ({"sft.F\n": {"dataset": "sft_F"}}, r"sft: found 'F\\n', must be letters, digits"),
     "unusable name": ({"sft.F-1": {"dataset": "sft_F"}}, r"sft: found 'F-1', must be letters, digits"),

@@ -465,6 +465,7 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
             )
     runs = [*merged["sft"], *merged["rl"]]
     suites = {name: build_spec(SuiteSpec, {"name": name, **values}) for name, values in merged["suites"].items()}
+    execution = {key: value for key, value in config["execution"].items() if key != "report_to"}  # no part of recipes
     experiment = Experiment(
         preset=config["preset"],
         seeds=tuple(config["seeds"]),
@@ -475,7 +476,7 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
         sft_values=Entries("sft", merged["sft"]),
         rl_values=Entries("rl", merged["rl"]),
         suites=Entries("suites", suites),
-        execution=config["execution"],
+        execution=execution,
         figures=Entries("figures", expand_figures("figures", config["figures"], runs)),
         tables=Entries("tables", expand_figures("tables", config["tables"], runs)),
         claims=(),

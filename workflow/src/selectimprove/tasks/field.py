@@ -53,8 +53,18 @@ class Field(Task):
     stated: bool = False
 
     SETTINGS = {
-        "order": {"type": "integer"},
-        "symbol_map": {"enum": ["fixed", "per_problem"], "default": "fixed"},
+        "order": {
+            "type": "integer",
+            "description": "Number of elements, a prime from 5 to 97. A guess is right one time in that many.",
+        },
+        "symbol_map": {
+            "enum": ["fixed", "per_problem"],
+            "default": "fixed",
+            "description": (
+                "Which symbol stands for which element. fixed: one map for each seed, which is never shown; "
+                "per_problem: drawn anew for each problem and stated in its prompt."
+            ),
+        },
     }
 
     @classmethod

@@ -41,8 +41,20 @@ class Programs(Task):
     letters: int
 
     SETTINGS = {
-        "length": {"type": "integer", "minimum": 3, "maximum": 4, "default": 3},
-        "letters": {"type": "integer", "minimum": 3, "maximum": len(ALPHABET), "default": 5},
+        "length": {
+            "type": "integer",
+            "minimum": 3,
+            "maximum": 4,
+            "default": 3,
+            "description": "Number of letters of a string.",
+        },
+        "letters": {
+            "type": "integer",
+            "minimum": 3,
+            "maximum": len(ALPHABET),
+            "default": 5,
+            "description": f"Number of letters of the alphabet; there must be {FEWEST_VALUES} strings or more.",
+        },
     }
 
     @classmethod

@@ -35,6 +35,7 @@ from selectimprove.training.models import create_model, create_tokenizer
 from selectimprove.training.optimizers import make_optimizer
 from selectimprove.training.trainers import (
     IGNORED,
+    Curves,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -200,11 +201,13 @@ def make_trainer(
     return trainer
 
 
-def train(spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_root: Path) -> None:
+def train(
+    spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_root: Path, curves: Curves | None = None
+) -> None:
     """Pretrain the base that `spec` describes; write its checkpoint and the metrics of every update."""
     resume_folder = find_resume_folder(resume_root, spec, {})
     trainer = make_trainer(spec, resume_folder)
-    run_trainer(trainer, METRICS)
+    run_trainer(trainer, METRICS, curves)
     write_metrics(trainer.state, metrics_file, METRICS)
     keep_checkpoint(resume_folder / f"checkpoint-{spec.updates}", model_folder, spec, {})
     remove_resume_folder(resume_root)

@@ -20,6 +20,7 @@ from selectimprove.training.models import (
 )
 from selectimprove.training.trainers import (
     IGNORED,
+    Curves,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -86,7 +87,13 @@ def make_trainer(
 
 
 def train(
-    spec: SFTSpec, base: str, data_folder: Path, model_folder: Path, metrics_file: Path, resume_root: Path
+    spec: SFTSpec,
+    base: str,
+    data_folder: Path,
+    model_folder: Path,
+    metrics_file: Path,
+    resume_root: Path,
+    curves: Curves | None = None,
 ) -> None:
     """Fine-tune `base` (a folder or hub id) on the data set; write the final checkpoint and the step metrics.
 
@@ -102,6 +109,7 @@ def train(
         spec.batch_size // (spec.processes * spec.sft_micro_batches),
         spec.processes,
         METRICS,
+        curves,
     )
     if trainer.is_world_process_zero():
         write_metrics(trainer.state, metrics_file, METRICS)
