@@ -47,6 +47,7 @@ def test_figure_digest_follows_what_is_upstream(changes, experiment) -> None:
         {"fields.gf13": {"order": 13, "pretrain": {"updates": 2001}}},
         {"disk_gb": 2},
         {"strict_versions": True},
+        {"container": "image.sif"},
         {"resources.rl.gpu": 1},
         {"tables.decomposition_table.runs": ["FB_rl_6_9"]},
     ],
