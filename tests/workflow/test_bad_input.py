@@ -80,7 +80,7 @@ BAD_INPUTS = {
         {"figures": {"figure2": {"experiment": "data"}}},
         "figures.figure2.experiment: found 'data', must be none of all, claims, ",
     ),
-    "no space": ({"disk_gb": 1e9}, "GB are free, but disk_gb says that the preset needs 1000000000.0"),
+    "image with a space": ({"container": "my image.sif"}, "container: found 'my image.sif', must be an image without"),
 }
 
 
@@ -152,6 +152,29 @@ def test_results_folder_that_cannot_be_written(tmp_path):
     process = run_snakemake(fresh)
     assert process.returncode != 0
     assert "results/tiny: cannot write here" in process.stdout
+
+
+def test_little_space_is_an_error_of_a_run_alone(tmp_path):
+    """A dry run warns, and what makes nothing goes on, such as what makes room."""
+    fresh = copy_workflow(tmp_path)
+    (fresh / "large.yaml").write_text("disk_gb: 1.0e+9")
+    target = "results/smoke/data/sft_F/seed0/train.jsonl"
+    configuration = ("--configfile", SMOKE)
+    told = r"^results/smoke: [^\n]+, but disk_gb says that the preset needs 1000000000\.0$"
+    run = run_snakemake(fresh, target, *configuration, "large.yaml")
+    assert run.returncode != 0
+    assert len(re.findall(told, run.stdout, re.MULTILINE)) == 1, run.stdout
+    assert "Traceback" not in run.stdout
+    assert not (fresh / "results").exists()
+    dry_run = run_snakemake(fresh, target, *configuration, "large.yaml", "--dry-run")
+    assert dry_run.returncode == 0, dry_run.stdout
+    assert len(re.findall(told, dry_run.stdout, re.MULTILINE)) == 1, dry_run.stdout
+    assert run_snakemake(fresh, target, *configuration).returncode == 0
+    for arguments in (["--unlock"], [target], [target, "--delete-all-output"]):
+        process = run_snakemake(fresh, *arguments, *configuration, "large.yaml")
+        assert process.returncode == 0, process.stdout
+        assert "GB are free" not in process.stdout
+    assert not (fresh / target).exists()
 
 
 def test_package_of_another_version_is_warned_of_once_and_recorded(tmp_path):

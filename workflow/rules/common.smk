@@ -18,7 +18,14 @@ sys.path.insert(0, str(SOURCE))
 from selectimprove.commands.failures import print_failures
 from selectimprove.experiment import messages, specs
 from selectimprove.experiment.config import check_preset, load_experiment
-from selectimprove.experiment.environment import check_checkout, check_environment, check_space, check_trackers
+from selectimprove.experiment.environment import (
+    check_checkout,
+    check_container,
+    check_environment,
+    check_trackers,
+    check_writable,
+    warn_of_space,
+)
 from selectimprove.experiment.experiment import ConfigError, find_module, read_caption
 from selectimprove.experiment.schema import check_duplicates
 from selectimprove.provenance.code import digest_code
@@ -26,6 +33,7 @@ from selectimprove.provenance.marks import is_copy, mark_folder
 from selectimprove.terminal import print_text
 
 ENVIRONMENT = "../../envs/selectimprove.yaml"
+DEPLOYED = workflow.deployment_settings.deployment_method
 
 try:
     check_checkout(CHECKOUT)
@@ -33,16 +41,21 @@ try:
     check_duplicates(workflow.configfiles)
     experiment = load_experiment(config, schema)
     check_preset(experiment.preset, CHECKOUT / "workflow" / "presets", workflow.overwrite_configfiles)
-    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    if DeploymentMethod.APPTAINER in DEPLOYED:
+        check_container(config["container"])
+    elif DeploymentMethod.CONDA not in DEPLOYED:
         check_trackers(config["execution"]["report_to"])
         warning = check_environment(CHECKOUT / "envs" / "selectimprove.yaml", config["strict_versions"])
         if warning and workflow.is_main_process:
             logger.warning(warning)
-    check_space(Path("results") / experiment.preset, config["disk_gb"])
+    check_writable(Path("results") / experiment.preset)
 except ConfigError as error:
     raise WorkflowError(str(error))
 
 RESULTS = f"results/{experiment.preset}"
+
+if workflow.output_settings.dryrun and (shortage := warn_of_space(Path(RESULTS), config["disk_gb"])):
+    logger.warning(shortage)
 
 
 def quote(text):
@@ -51,7 +64,7 @@ def quote(text):
 
 
 # Jobs run the interpreter that runs Snakemake, unless an environment of their own is deployed for them.
-PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
+PYTHON = "python" if DEPLOYED else quote(sys.executable)
 SCRIPTS = quote(CHECKOUT / "workflow" / "scripts")
 
 # A copy of results has the times of its copying, in any order: they are set to what the records say.
@@ -227,6 +240,12 @@ def print_claims():
     file = Path(f"{RESULTS}/claims.md")
     if experiment.claims and asked and file.is_file():
         print_text(file.read_text(encoding="utf-8"))
+
+
+def check_space():
+    """Raise WorkflowError if the disk has too little room for the preset."""
+    if shortage := warn_of_space(Path(RESULTS), config["disk_gb"]):
+        raise WorkflowError(shortage)
 
 
 def list_tests():

@@ -84,6 +84,14 @@ def test_speed_is_that_of_matrix_products():
     assert 1e8 < doctor.measure_speed(threads) < 1e16
 
 
+def test_cores_are_those_of_this_process_where_the_system_tells(monkeypatch):
+    monkeypatch.setattr(doctor.os, "sched_getaffinity", lambda process: {1, 5, 7}, raising=False)
+    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 8)
+    assert doctor.count_cores() == 3
+    monkeypatch.delattr(doctor.os, "sched_getaffinity")
+    assert doctor.count_cores() == 8
+
+
 def test_command_tells_and_unknown_presets_are_named(capsys, monkeypatch):
     monkeypatch.setattr(doctor, "find_hub", lambda: "does not answer (test)")
     assert main(["doctor"]) == 0

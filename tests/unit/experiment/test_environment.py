@@ -1,11 +1,20 @@
 """What must hold of the machine: packages, room, a folder to write to."""
 
+import re
+import shutil
 from importlib import metadata
 
 import pytest
 import yaml
 
-from selectimprove.experiment.environment import check_environment, check_space, check_trackers, find_other_versions
+from selectimprove.experiment.environment import (
+    check_container,
+    check_environment,
+    check_trackers,
+    check_writable,
+    find_other_versions,
+    warn_of_space,
+)
 from selectimprove.experiment.experiment import ConfigError
 
 
@@ -61,17 +70,42 @@ def test_tracker_that_is_not_installed_is_told(tmp_path, monkeypatch) -> None:
         check_trackers(["torch", "no_such_tracker"])
 
 
-def test_space_is_checked_and_nothing_is_made(tmp_path) -> None:
+def test_space_is_looked_up_and_nothing_is_made(tmp_path) -> None:
     results = tmp_path / "results" / "tiny"
-    check_space(results, 1e-9)
+    assert warn_of_space(results, 1e-9) == ""
+    told = r"\S+results/tiny: \d+\.\d\d GB are free, but disk_gb says that the preset needs 1000000000"
+    assert re.fullmatch(told, warn_of_space(results, 10**9))
     assert not results.exists()
-    with pytest.raises(ConfigError, match=r"results/tiny: \d+\.\d\d GB are free, but disk_gb .* needs 1000000000$"):
-        check_space(results, 10**9)
+
+
+def test_what_was_made_before_counts_as_space(tmp_path, monkeypatch) -> None:
+    """A run that goes on needs only the rest of its room."""
+    (tmp_path / "rl/F/seed0").mkdir(parents=True)
+    with (tmp_path / "rl/F/seed0/model.safetensors").open("wb") as file:
+        file.truncate(2 * 10**9)  # takes no room on the disk
+    (tmp_path / "link").symlink_to(tmp_path / "rl/F/seed0/model.safetensors")
+    usage = shutil.disk_usage(tmp_path)._replace(free=10**9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    assert warn_of_space(tmp_path, 3) == ""
+    told = f"{tmp_path}: 1.00 GB are free and 2.00 GB are used, but disk_gb says that the preset needs 3.5"
+    assert warn_of_space(tmp_path, 3.5) == told
 
 
 @pytest.mark.parametrize("below", ["", "results"])
 def test_unwritable_folder_is_told(tmp_path, below) -> None:
     """Below a regular file no folder can be made, not even by root."""
+    check_writable(tmp_path / "results" / "tiny")
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"file(/results)?: cannot write here: [^\n]+$"):
-        check_space(tmp_path / "file" / below, 1e-9)
+        check_writable(tmp_path / "file" / below)
+
+
+def test_image_is_a_file_a_folder_or_an_address(tmp_path) -> None:
+    check_container("docker://owner/image:tag")
+    (tmp_path / "image.sif").touch()
+    check_container(str(tmp_path / "image.sif"))
+    check_container(str(tmp_path))
+    with pytest.raises(ConfigError, match=r"^container: found '\S+none\.sif', which is not there; must be an image"):
+        check_container(str(tmp_path / "none.sif"))
+    with pytest.raises(ConfigError, match="^container: found null, must be an image, such as "):
+        check_container(None)

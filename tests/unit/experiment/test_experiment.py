@@ -48,6 +48,7 @@ def test_figure_digest_follows_what_is_upstream(changes, experiment) -> None:
         {"disk_gb": 2},
         {"strict_versions": True},
         {"execution.report_to": ["tensorboard"]},
+        {"container": "image.sif"},
         {"resources.rl.gpu": 1},
         {"tables.decomposition_table.runs": ["FB_rl_6_9"]},
     ],

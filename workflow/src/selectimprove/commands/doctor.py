@@ -77,6 +77,11 @@ def load_preset(name: str) -> Experiment:
     return load_experiment(config, schema)
 
 
+def count_cores() -> int | None:
+    """Return how many cores this process may use; on macOS, which does not tell that, how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def describe_machine() -> dict[str, str]:
     """Return what was found: processors, memory, disk, GPUs, versions against the pins, hub, scheduler."""
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
@@ -85,7 +90,7 @@ def describe_machine() -> dict[str, str]:
     plugin = importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
     return {
         "code": find_commit(),
-        "processors": f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}",
+        "processors": f"{count_cores()} cores, {platform.machine()}",
         "memory": f"{psutil.virtual_memory().available / 1e9:.1f} of {psutil.virtual_memory().total / 1e9:.1f} GB free",
         "disk": f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here",
         "GPUs": ", ".join(f"{gpu.name} ({gpu.total_memory / 1e9:.0f} GB)" for gpu in gpus) or "none",

@@ -21,14 +21,42 @@ def check_checkout(checkout: Path) -> None:
         raise ConfigError(f"{checkout}: the path of the checkout has a {found!r}, must be without any of : {{ }}")
 
 
-def check_space(results: Path, needed_gb: float) -> None:
-    """Raise ConfigError if `results` cannot be written to or its disk has less than `needed_gb` GB free."""
-    place = next(folder for folder in (results, *results.absolute().parents) if folder.exists())
+def find_place(results: Path) -> Path:
+    """Return `results`, or the folder that is nearest above it where it is not made yet."""
+    return next(folder for folder in (results, *results.absolute().parents) if folder.exists())
+
+
+def check_writable(results: Path) -> None:
+    """Raise ConfigError if `results` cannot be written to."""
+    place = find_place(results)
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         raise ConfigError(f"{results}: cannot write here: {place} is not a folder that this user may write to")
-    free_gb = shutil.disk_usage(place).free / 1e9
-    if free_gb < needed_gb:
-        raise ConfigError(f"{results}: {free_gb:.2f} GB are free, but disk_gb says that the preset needs {needed_gb}")
+
+
+def warn_of_space(results: Path, needed_gb: float) -> str:
+    """Return a sentence if the disk of `results` has less than `needed_gb` GB for it, else "".
+
+    What lies in `results` already counts as room that it has: a run that goes on needs only the rest.
+    """
+    free_gb = shutil.disk_usage(find_place(results)).free / 1e9
+    if free_gb >= needed_gb:
+        return ""
+    used_gb = sum(file.lstat().st_size for file in results.rglob("*")) / 1e9
+    if free_gb + used_gb >= needed_gb:
+        return ""
+    used = f" and {used_gb:.2f} GB are used" if used_gb else ""
+    return f"{results}: {free_gb:.2f} GB are free{used}, but disk_gb says that the preset needs {needed_gb}"
+
+
+def check_container(image: str | None) -> None:
+    """Raise ConfigError unless `container` names an image for jobs: a file or folder that is there, or an address."""
+    if image is None:
+        raise ConfigError(
+            "container: found null, must be an image, such as selectimprove.sif, for "
+            "--software-deployment-method apptainer"
+        )
+    if "://" not in image and not Path(image).exists():
+        raise ConfigError(f"container: found {image!r}, which is not there; must be an image, or an address with ://")
 
 
 def read_pins(conda_file: Path) -> dict[str, str]:
