@@ -28,16 +28,15 @@ def write_log(job: Job, results: Path, lines: str = "", spec: str | None = None,
 
 
 def make_job(job: Job, results: Path, loop: float | None = None, seconds: float = 10.0) -> None:
-    """Write what a job leaves, a millisecond after what was made before; loop: seconds by its log, None: it has none."""
+    """Write what a job leaves, a millisecond after what was made before.
+
+    loop: seconds of its loop, as its log tells them; None: it tells none.
+    """
     age = 1000 - 0.001 * next(counter)
     lines = "" if loop is None else f"12:00:00 loop took {loop:.1f} s on 1 threads\n"
     write_log(job, results, lines, age=age)
     write_old(results / job.benchmark, f"s\tmax_rss\n{seconds}\t1\n", age)
     folders = {output for output in job.outputs if not Path(output).suffix}
-    for name in [
-        *(f"{checkpoint}/{RECORD}" for checkpoint in job.checkpoints),
-        *(f"{name}/{STAMP}" for name in folders),
-    ]:
-        write_old(results / name, "", age)
-    for name in set(job.outputs) - folders:
+    within = [f"{checkpoint}/{RECORD}" for checkpoint in job.checkpoints]
+    for name in [*within, *(f"{folder}/{STAMP}" for folder in folders), *(set(job.outputs) - folders)]:
         write_old(results / name, "", age)

@@ -174,11 +174,7 @@ def test_log_of_other_settings_says_nothing(jobs, results):
     ("lines", "step", "steps"),
     [
         ("12:00:00 going on from results/tiny/resume/rl/a/seed0/1f/checkpoint-75\n", 75, None),
-        (
-            "12:00:00 going on from resume/checkpoint-75\n12:00:11 step 80/100  loss 0.1  2.50 s/step  0:50 left\n",
-            80,
-            100,
-        ),
+        (f"12:00:00 going on from resume/checkpoint-3\n{STEPS}", 5, 100),
         (f"{STEPS}12:00:12 out of memory: on with 4 rows\n12:00:14 going on from r/checkpoint-2\n", 2, 100),
     ],
 )
@@ -217,7 +213,7 @@ def test_log_is_touched_while_a_job_lives(tmp_path):
 
 
 def make_timed(jobs, results):
-    """Make the base, SFT runs and data; SFT of F in 20 and 10 seconds of loop, of B in 40 and 20, FB goes on running."""
+    """Make the base and data, and two SFT runs: F in 20 seconds of its loop and 10 around it, B in 40 and 20."""
     for job in jobs.values():
         if job.rule in ("dataset", "pretrain"):
             make_job(job, results)
@@ -257,12 +253,16 @@ def test_job_that_says_no_rate_is_held_against_others(jobs):
 
 
 def test_training_that_went_on_tells_no_time(jobs, results):
-    job = jobs["sft/F_seed0"]
+    job, data = jobs["sft/F_seed0"], jobs["dataset/sft_F_seed0"]
+    make_job(data, results)
     make_job(job, results, loop=20, seconds=30)
-    assert set(read_timings(results)) == {job.key}
+    assert read_timings(results) == {
+        data.key: Timing("dataset", "sft_F", 1, 0.0, 10.0),
+        job.key: Timing("sft", "sft_F", 12800, 20.0, 10.0),
+    }
     log = results / job.log
     log.write_text(f"12:00:00 going on from resume/checkpoint-100\n{log.read_text()}")
-    assert read_timings(results) == {}
+    assert set(read_timings(results)) == {data.key}
 
 
 def make_chain(*jobs):
