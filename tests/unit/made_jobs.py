@@ -27,13 +27,10 @@ def write_log(job: Job, results: Path, lines: str = "", spec: str | None = None,
     write_old(results / job.log, COMMAND + lines, age)
 
 
-def make_job(job: Job, results: Path, loop: float | None = None, seconds: float = 10.0) -> None:
-    """Write what a job leaves, a millisecond after what was made before.
-
-    loop: seconds of its loop, as its log tells them; None: it tells none.
-    """
+def make_job(job: Job, results: Path, loop: float = 0.0, seconds: float = 10.0) -> None:
+    """Write what a job leaves, a millisecond after what was made before; loop: seconds of its loop, 0 without one."""
     age = 1000 - 0.001 * next(counter)
-    lines = "" if loop is None else f"12:00:00 loop took {loop:.1f} s on 1 threads\n"
+    lines = f"12:00:00 loop took {loop:.3f} s on 1 threads\n" if loop else ""
     write_log(job, results, lines, age=age)
     write_old(results / job.benchmark, f"s\tmax_rss\n{seconds}\t1\n", age)
     folders = {output for output in job.outputs if not Path(output).suffix}

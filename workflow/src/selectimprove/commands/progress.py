@@ -52,11 +52,14 @@ class Timing:
 class Sight:
     """What is seen of a job. state: one of STATES; reason: why it failed.
 
+    timed: whether its benchmark and log are of these settings, and of a job that came to its end.
+
     Of one that runs, or was stopped: steps done, of how many (checkpoints, of an evaluation), None where its log does
     not say; its last values, such as {"reward": "0.5"}; seconds a step by its own log; seconds since it was started.
     """
 
     state: str
+    timed: bool = False
     step: int | None = None
     steps: int | None = None
     values: dict[str, str] | None = None
@@ -66,7 +69,7 @@ class Sight:
 
 
 STATES = ("done", "running", "failed", "stopped", "waiting")
-WAITING, DONE = Sight("waiting"), Sight("done")
+WAITING, DONE = Sight("waiting"), Sight("done", timed=True)
 
 
 def find_time(path: Path) -> float:
@@ -126,9 +129,10 @@ class Observer:
             started = (self.results / job.spec_file if job.spec else log).stat().st_mtime
         except OSError:
             return WAITING
-        ended = benchmark.is_file() and benchmark.stat().st_mtime >= touched
-        if ended or read_spec_text(job, self.results) != job.spec:
-            return WAITING  # what the log tells is of another time
+        if read_spec_text(job, self.results) != job.spec:
+            return WAITING  # what the log tells is of other settings
+        if benchmark.is_file() and benchmark.stat().st_mtime >= touched:
+            return Sight("waiting", timed=True)  # it was done then, and is to be made again
         text = read_log(log)
         seen = {**read_steps(job, text), "elapsed": time.time() - started}
         if STATUS.search(text):
@@ -210,11 +214,11 @@ class Rates:
 
 
 def find_rates(jobs: list[Job], sights: dict[str, Sight], results: Path) -> Rates:
-    """Return the rates of the jobs that are done here, and of those that run where their logs tell any."""
+    """Return the rates of the jobs that were done here, and of those that run where their logs tell any."""
     timings = []
     for job in jobs:
         sight = sights[job.key]
-        if sight.state == "done":
+        if sight.timed:
             timings.append(read_timing(results, job.key, job.topic, job.units))
         elif sight.state == "running" and sight.seconds_per_step is not None:
             timings.append(Timing(job.rule, job.topic, job.units, sight.seconds_per_step * sight.steps, None))

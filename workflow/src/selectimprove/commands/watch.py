@@ -93,11 +93,15 @@ class Watcher:
         if not look.left:
             return told
         unknown = dict.fromkeys(job.rule for job in self.jobs if look.left.get(job.key, 0) is None)
-        known = format_seconds(sum(seconds for seconds in look.left.values() if seconds is not None))
+        known = [seconds for seconds in look.left.values() if seconds is not None]
+        if not known:
+            return f"{told}; not known yet how long the rest takes"
         if unknown:
-            return f"{told}; time left not known: no job has told yet how long {', '.join(unknown)} takes"
+            return (
+                f"{told}; {format_seconds(sum(known))} of jobs left, and not known yet how long: {', '.join(unknown)}"
+            )
         if look.whole is None:
-            return f"{told}; {known} of jobs left, one after the other"
+            return f"{told}; {format_seconds(sum(known))} of jobs left"
         return f"{told}; about {format_seconds(look.whole)} left, as many at once as so far"
 
     def tell_quiet(self) -> str:
