@@ -1,4 +1,4 @@
-# make reproduce    the tiny preset, from nothing to Table 1 and Figures 2-4
+# make reproduce    the tiny preset, from nothing to Table 1 and Figures 2-4; first, how long it will take and how to watch
 # make test         all tests, in two halves side by side; each shows what it printed when it is done
 # make smoke        every rule, in ten minutes
 # make chaos        20 runs of one chain, killed at random moments: do they end where an undisturbed one ends?
@@ -15,6 +15,7 @@ SNAKEMAKE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --cores all
 .PHONY: reproduce smoke test test_library test_workflow chaos fuzz env lock audit
 
 reproduce: env
+	-@$(VENV)/bin/python -m selectimprove estimate
 	$(SNAKEMAKE)
 	@cat results/tiny/tables/table1.md
 
