@@ -1,11 +1,7 @@
 """What is seen of jobs by their files, and the times that follow from it."""
 
 import logging
-import os
 import shutil
-import subprocess
-import sys
-import time
 
 import pytest
 from configurations import load
@@ -190,26 +186,6 @@ def test_evaluation_counts_checkpoints(jobs, results):
     write_log(job, results, "19:59:25 FB_rl_6_9 step 25 on steps_6_9: {'evaluation': 0.969}, 0.1 % cut\n")
     sight = look(jobs, results)[job.key]
     assert (sight.state, sight.step, sight.steps) == ("running", 1, 4)
-
-
-def test_log_is_touched_while_a_job_lives(tmp_path):
-    program = "from selectimprove.training.trainers import touch_log; touch_log(0.1)"
-    log = tmp_path / "job.log"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen([sys.executable, "-c", program], stderr=stderr)
-    try:
-        for _ in range(2):
-            os.utime(log, (0, 0))
-            waited = time.monotonic()
-            while not log.stat().st_mtime and time.monotonic() - waited < 60:
-                time.sleep(0.05)
-            assert time.time() - log.stat().st_mtime < 5
-        assert process.poll() is None
-    finally:
-        process.kill()
-        process.wait()
-    piped = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, timeout=60, check=True)
-    assert piped.stderr == b""
 
 
 def make_timed(jobs, results):

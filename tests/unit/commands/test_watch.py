@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 from configurations import load
 from made_jobs import make_job, write_log
 from rich.console import Console
@@ -248,32 +247,10 @@ def test_terminal_shows_one_screen_that_goes_on(watcher, tmp_path):
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"seeds": []}, "seeds"),
-        ({"preset": "smoke"}, "preset: 'smoke' needs its file"),
-        ([1], "found list, must be a mapping of keys of config.yaml"),
-        (None, "No such file"),
-        ("a: [", "found what is no YAML: while parsing"),
-        ("seeds: [0]\nseeds: [1]", "the key seeds stands twice"),
-    ],
-)
-def test_mistake_in_the_configuration_is_told_in_a_sentence(watcher, tmp_path, capsys, changes, sentence):
-    file = tmp_path / "changes.yaml"
-    if changes is not None:
-        file.write_text(changes if isinstance(changes, str) else yaml.safe_dump(changes))
-    assert main(["watch", "--configfile", str(file)]) == 2
-    told = capsys.readouterr().err
-    assert sentence in told
-    assert told.count("\n") == 1
-
-
-def test_files_are_laid_over_the_configuration_as_snakemake_does(watcher, tmp_path):
-    (tmp_path / "one.yaml").write_text("seeds: [0, 1]\nrl: {defaults: {beta: 0.1}, F_rl_2_5: {beta: 0.2}}")
-    (tmp_path / "two.yaml").write_text("seeds: [3]\nrl: {defaults: {temperature: 1.0}}")
-    experiment = watch.load_files([tmp_path / "one.yaml", tmp_path / "two.yaml"])
-    assert experiment.seeds == (3,)
-    rl = experiment.rl_values
-    assert [rl[run]["beta"] for run in ("F_rl_2_5", "F_rl_6_9")] == [0.2, 0.1]
-    assert rl["F_rl_2_5"]["temperature"] == 1.0
+def test_mistake_in_the_configuration_is_told_in_a_sentence(watcher, tmp_path, capsys):
+    (tmp_path / "changes.yaml").write_text("seeds: []")
+    for file, sentence in (("changes.yaml", "seeds"), ("none.yaml", "No such file")):
+        assert main(["watch", "--configfile", str(tmp_path / file)]) == 2
+        told = capsys.readouterr().err
+        assert sentence in told
+        assert told.count("\n") == 1

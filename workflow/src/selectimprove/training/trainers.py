@@ -47,6 +47,7 @@ DIGESTS = "digests.json"  # of the files of a trainer checkpoint, beside them
 METRICS_SO_FAR = "metrics.csv"  # in the resume folder, beside the checkpoints
 
 STDERR = 2  # the file descriptor
+TOUCHED_EVERY = 10.0  # seconds
 
 IGNORED = -100  # the label of a token without loss
 
@@ -77,11 +78,11 @@ def prepare_process(threads: int, processes: int = 1) -> None:
         datasets.disable_progress_bars()
 
 
-def touch_log(every_seconds: float = 10.0) -> None:
+def touch_log() -> None:
     """Set the time of the file that stderr goes to, a job's log, again and again: whoever looks sees that it runs."""
     while stat.S_ISREG(os.fstat(STDERR).st_mode):
         os.utime(STDERR)
-        time.sleep(every_seconds)
+        time.sleep(TOUCHED_EVERY)
 
 
 @contextmanager
