@@ -209,6 +209,14 @@ def test_time_of_a_job_is_from_those_of_its_kind(jobs, results):
     assert rates.estimate(jobs["rl/F_rl_6_9_seed0"]) is None
 
 
+def test_what_is_around_a_loop_is_known_from_jobs_that_are_done(jobs):
+    job = jobs["rl/F_rl_6_9_seed0"]
+    running, done = Timing("rl", "rl_6_9", job.units, 200.0, None), Timing("rl", "rl_2_5", job.units, 50.0, 8.0)
+    assert Rates([running]).estimate(job) == pytest.approx(200)
+    assert Rates([running, done]).estimate(job) == pytest.approx(208)
+    assert Rates([done]).estimate(job) == pytest.approx(58)
+
+
 def test_running_job_tells_its_own_time_and_that_of_others_like_it(jobs, results):
     make_timed(jobs, results)
     running = jobs["rl/F_rl_6_9_seed0"]

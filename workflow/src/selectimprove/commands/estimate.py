@@ -96,8 +96,7 @@ def describe_estimate(config_files: list[Path]) -> str:
     published, first = read_published(), pretraining[0]
     spec = parse_spec(PretrainSpec, first.spec)
     measured = measure_log(spec)
-    timings = published.find(first)
-    factor = measured * sum(timing.units for timing in timings) / sum(timing.loop for timing in timings)
+    factor = measured / published.find(first).loop
     cores = available_cpu_count()
     seconds = schedule(pending, {job.key: published.estimate(job, factor) for job in pending}, cores)
     return (

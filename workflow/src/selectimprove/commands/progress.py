@@ -10,6 +10,7 @@ import heapq
 import json
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -190,27 +191,40 @@ def read_timings(results: Path) -> dict[str, Timing]:
     return timings
 
 
+@dataclass(frozen=True)
+class Speed:
+    """What a job takes: seconds of its loop for each unit of work, and seconds around it."""
+
+    loop: float
+    around: float
+
+
 class Rates:
     """How long jobs take, from timings of the same rule, and of the same topic where there are any."""
 
     def __init__(self, timings: Iterable[Timing]):
-        self.timings = list(timings)
+        rules, topics = defaultdict(list), defaultdict(list)
+        for timing in timings:
+            rules[timing.rule].append(timing)
+            topics[timing.rule, timing.topic].append(timing)
+        self.rules = {rule: measure_speed(found, 0.0) for rule, found in rules.items()}
+        self.topics = {key: measure_speed(found, self.rules[key[0]].around) for key, found in topics.items()}
 
-    def find(self, job: Job) -> list[Timing]:
-        rule = [timing for timing in self.timings if timing.rule == job.rule]
-        return [timing for timing in rule if timing.topic == job.topic] or rule
+    def find(self, job: Job) -> Speed | None:
+        """Return the speed of jobs like this one, None where nothing is known of its rule."""
+        return self.topics.get((job.rule, job.topic)) or self.rules.get(job.rule)
 
     def estimate(self, job: Job, factor: float = 1.0) -> float | None:
-        """Return the seconds that a job takes, None where nothing is known of its rule; factor: of its loop.
+        """Return the seconds that a job takes, None where nothing is known of its rule; factor: of its loop."""
+        speed = self.find(job)
+        return None if speed is None else factor * speed.loop * job.units + speed.around
 
-        What is around the loop, such as its start, counts where a job of its rule is done.
-        """
-        timings = self.find(job)
-        if not timings:
-            return None
-        around = [timing.around for timing in timings if timing.around is not None]
-        loop = sum(timing.loop for timing in timings) / sum(timing.units for timing in timings)
-        return factor * loop * job.units + (sum(around) / len(around) if around else 0.0)
+
+def measure_speed(timings: list[Timing], around: float) -> Speed:
+    """Return the mean speed of jobs; around: what counts around the loop where none of them is done."""
+    known = [timing.around for timing in timings if timing.around is not None]
+    loop = sum(timing.loop for timing in timings) / sum(timing.units for timing in timings)
+    return Speed(loop, sum(known) / len(known) if known else around)
 
 
 def find_rates(jobs: list[Job], sights: dict[str, Sight], results: Path) -> Rates:
