@@ -51,7 +51,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Sight:
-    """What is seen of a job. state: one of STATES; reason: why it failed.
+    """What is seen of a job. state: "done", "running", "failed", "stopped" or "waiting"; reason: why it failed.
 
     timed: whether its benchmark and log are of these settings, and of a job that came to its end.
 
@@ -69,7 +69,6 @@ class Sight:
     reason: str = ""
 
 
-STATES = ("done", "running", "failed", "stopped", "waiting")
 WAITING, DONE = Sight("waiting"), Sight("done", timed=True)
 
 
@@ -171,9 +170,11 @@ def read_timing(results: Path, key: str, topic: str, units: float) -> Timing | N
     log = read_log(results / f"logs/{key}.log")
     if not benchmark.is_file() or not log or RESUMED.search(log):
         return None
-    [row] = csv.DictReader(benchmark.read_text(encoding="utf-8").splitlines(), delimiter="\t")
+    rows = list(csv.DictReader(benchmark.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
+    if not rows:
+        return None  # it is being written
     loop = sum(map(float, LOOP.findall(log)))
-    return Timing(key.partition("/")[0], topic, units, loop, float(row["s"]) - loop)
+    return Timing(key.partition("/")[0], topic, units, loop, float(rows[0]["s"]) - loop)
 
 
 def read_timings(results: Path) -> dict[str, Timing]:
