@@ -161,14 +161,15 @@ def test_run_is_watched_through_a_hard_kill_to_its_end(tmp_path):
         assert [watching.finish() for watching in (lines, screen)] == [0, 0]
     told = [re.sub(r"^[\d:]{8} ", "", line) for line in lines.text.splitlines()]
     assert told[-1] == "results/smoke: all 10 jobs are done"
+    ended = {}
+    for place, line in enumerate(told):
+        if match := re.fullmatch(r"(\S+) is done, \d+ of \d+ of \w+", line):
+            ended.setdefault(match[1], place)
+    assert ended.keys() == {*trained, *evaluated, *others}
     for key in [*trained, *evaluated]:
-        done = [line for line in told if line.startswith(f"{key} is done, ")]
-        assert len(done) == 1
-        assert f"{key} runs" in told[: told.index(done[0])]
+        assert f"{key} runs" in told[: ended[key]]
         assert key in screen.text
     assert told.count("rl/F_rl_6_9_seed0 runs") == 2
-    for key in others:
-        assert len([line for line in told if line.startswith(f"{key} is done, ")]) == 1
     assert "10 of 10 jobs done" in screen.text
-    assert re.search(r"rl/F_rl_6_9_seed0.*step 40/40, reward \d\.\d+", screen.text) or "from step" in screen.text
+    assert re.search(r"rl/F_rl_6_9_seed0.*(from step \d+|step \d+/40, reward \d\.\d+)", screen.text)
     assert list_planned_rules(folder, "--configfile", *files) == {}

@@ -267,6 +267,6 @@ def test_jobs_are_laid_out_on_cores_after_what_they_take():
 
 
 def test_seconds_are_told_as_people_do():
-    assert [format_seconds(seconds) for seconds in (0, 43.4, 750, 3569, 3600, 7500)] == [
-        *("0:00", "0:43", "12:30", "59:29", "1 h 00 min", "2 h 05 min")
-    ]
+    told = {0: "0:00", 43.4: "0:43", 599.9: "9:59", 600: "10 min", 3569: "59 min", 3590: "1 h 00 min"}
+    assert {seconds: format_seconds(seconds) for seconds in told} == told
+    assert format_seconds(7500) == "2 h 05 min"

@@ -82,7 +82,7 @@ def test_running_job_is_shown_with_its_steps_value_and_time(watcher):
     lines = list_lines(watcher, None, watcher.look())
     assert lines == [
         # 2:30 of this one, and 100 of its steps of each of the other five.
-        "tiny: 9 of 71 jobs done; 19:10 of jobs left, and not known yet how long: evaluate, figure, table, scores, "
+        "tiny: 9 of 71 jobs done; 19 min of jobs left, and not known yet how long: evaluate, figure, table, scores, "
         "claims, report",
         "rl/FB_rl_6_9_seed0 runs",
     ]

@@ -5,7 +5,8 @@
 A few updates of the preset's own pretraining are timed, on logs of all its lengths. Held against those of the published
 run, that says how much longer a unit of work takes here (see jobs.describe_work) than in its jobs, whose seconds are in
 results/published/tiny/jobs.csv. What is around their loops, such as the import of libraries, counts as it was there.
-The jobs are then laid out on the cores of this machine. Other programs beside them make it longer.
+The jobs are then laid out on the cores of this machine. The updates are timed alone: other programs, and jobs side by
+side whose cores share caches, make it longer.
 
 A preset that pretrains nothing has nothing to time like that: what its work comes to, at the speed of matrix products,
 is what `doctor` tells.
@@ -24,7 +25,7 @@ import datasets
 import torch
 import transformers
 from snakemake.utils import available_cpu_count
-from transformers import TrainerCallback
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from selectimprove.commands.doctor import describe_needs
 from selectimprove.commands.progress import Observer, Rates, Timing, format_seconds, schedule
@@ -60,6 +61,8 @@ def measure_log(spec: PretrainSpec) -> float:
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(short, Path(folder))
         trainer.args.save_strategy = "no"
+        for told in (PrinterCallback, ProgressCallback):
+            trainer.remove_callback(told)
         times = UpdateTimes()
         trainer.add_callback(times)
         trainer.train()
@@ -101,8 +104,8 @@ def describe_estimate(config_files: list[Path]) -> str:
     seconds = schedule(pending, {job.key: published.estimate(job, factor) for job in pending}, cores)
     return (
         f"{told}, in about {format_seconds(seconds)} on {cores} core{'s' * (cores > 1)} of this machine: an update of "
-        f"pretraining takes {measured * spec.logs_per_update:.2f} s, a log {factor:.2f} times as long as in the "
-        "published run, and so the other jobs"
+        f"pretraining takes {measured * spec.logs_per_update:.2f} s, {factor:.2f} times as long for each log as in the "
+        "published run"
     )
 
 

@@ -8,6 +8,7 @@ ended together with its shell, and whose log has no end.
 import csv
 import heapq
 import json
+import math
 import re
 import time
 from collections import defaultdict
@@ -279,6 +280,8 @@ def schedule(jobs: list[Job], left: dict[str, float], cores: int) -> float:
 
 
 def format_seconds(seconds: float) -> str:
-    """Return seconds as "2 h 05 min", or below an hour in minutes and seconds as "12:43"."""
+    """Return seconds as "2 h 05 min" or "25 min", or below ten minutes as "9:43"."""
+    if seconds < 600:
+        return "{}:{:02d}".format(*divmod(math.floor(seconds), 60))
     hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else "{}:{:02d}".format(*divmod(round(seconds), 60))
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
