@@ -82,8 +82,8 @@ def test_running_job_is_shown_with_its_steps_value_and_time(watcher):
     lines = list_lines(watcher, None, watcher.look())
     assert lines == [
         # 2:30 of this one, and 100 of its steps of each of the other five.
-        "tiny: 9 of 71 jobs done; 19 min of jobs left, and not known yet how long: evaluate, figure, table, scores, "
-        "claims, report",
+        "tiny: 9 of 71 jobs done; at least 19 min left, with as many jobs at once as so far; not known yet how long: "
+        "evaluate, figure, table, scores, claims, report",
         "rl/FB_rl_6_9_seed0 runs",
     ]
     screen = show(watcher)
@@ -105,10 +105,8 @@ def test_whole_is_estimated_where_all_rates_are_known(watcher):
     left = [look.left[job.key] for job in waiting]
     assert left == pytest.approx([find_loop(job) + 10 for job in waiting])
     assert 150 + sum(left) / 2 <= look.whole < 150 + sum(left)
-    told = (
-        f"tiny: {69 - len(waiting)} of 71 jobs done; about {format_seconds(look.whole)} left, as many at once as so far"
-    )
-    assert watcher.tell_whole(look) == told
+    told = f"; about {format_seconds(look.whole)} left, with as many jobs at once as so far"
+    assert watcher.tell_whole(look) == f"tiny: {69 - len(waiting)} of 71 jobs done{told}"
 
 
 def test_time_of_what_waits_is_told_where_nothing_ran_yet(watcher):
@@ -116,7 +114,7 @@ def test_time_of_what_waits_is_told_where_nothing_ran_yet(watcher):
     for name in ("report.html", "scores.parquet"):
         (RESULTS / name).unlink()
     look = watcher.look()
-    assert watcher.tell_whole(look) == "tiny: 69 of 71 jobs done; 0:20 of jobs left"
+    assert watcher.tell_whole(look) == "tiny: 69 of 71 jobs done; about 0:20 of jobs left"
     assert look.quiet
 
 

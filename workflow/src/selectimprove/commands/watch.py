@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 class Look:
     """What is seen at one moment.
 
-    sights: of each job by key; left: seconds of each job that is not done, as far as known; whole: seconds until all is
-    done, at as many jobs side by side as were seen at most, None where a rate is not known or none ran; quiet: whether
+    sights: of each job by key; left: seconds of each job that is not done, None where not known; whole: seconds until
+    all whose time is known is done, with as many side by side as were seen at most, None where none ran; quiet: whether
     no job has run for a while.
     """
 
@@ -83,7 +83,8 @@ class Watcher:
         rates = find_rates(self.jobs, sights, self.results)
         pending = [*running, *(job for job in self.jobs if sights[job.key].state not in ("done", "running"))]
         left = {job.key: find_left(job, sights[job.key], rates) for job in pending}
-        whole = schedule(pending, left, self.cores) if self.cores and None not in left.values() else None
+        known = {key: seconds or 0.0 for key, seconds in left.items()}
+        whole = schedule(pending, known, self.cores) if self.cores else None
         return Look(sights, left, whole, time.monotonic() - self.last_ran > QUIET_AFTER)
 
     def tell_whole(self, look: Look) -> str:
@@ -96,13 +97,12 @@ class Watcher:
         known = [seconds for seconds in look.left.values() if seconds is not None]
         if not known:
             return f"{told}; not known yet how long the rest takes"
-        if unknown:
-            return (
-                f"{told}; {format_seconds(sum(known))} of jobs left, and not known yet how long: {', '.join(unknown)}"
-            )
+        bound = "at least" if unknown else "about"
         if look.whole is None:
-            return f"{told}; {format_seconds(sum(known))} of jobs left"
-        return f"{told}; about {format_seconds(look.whole)} left, as many at once as so far"
+            left = f"{bound} {format_seconds(sum(known))} of jobs left"
+        else:
+            left = f"{bound} {format_seconds(look.whole)} left, with as many jobs at once as so far"
+        return f"{told}; {left}" + (f"; not known yet how long: {', '.join(unknown)}" if unknown else "")
 
     def tell_quiet(self) -> str:
         """Return in words that nothing runs, and how to go on."""
