@@ -65,7 +65,7 @@ def test_declared_jobs_are_those_that_snakemake_plans(tmp_path, preset):
         assert all(any(folder.startswith(output) for output in job.outputs) for folder in job.checkpoints)
 
 
-def wait_until(condition, complaint, seconds=300):
+def wait_until(condition, complaint, seconds=900):
     """Wait until the condition holds; what it returns is returned."""
     started = time.monotonic()
     while time.monotonic() - started < seconds:
@@ -99,7 +99,7 @@ class Watching:
         wait_until(lambda: words in self.text, lambda: f"{words!r} is not in {self.text}")
 
     def finish(self):
-        status = self.process.wait(timeout=60)
+        status = self.process.wait(timeout=300)
         self.reader.join(timeout=60)
         return status
 

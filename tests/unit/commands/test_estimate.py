@@ -83,16 +83,15 @@ def test_every_preset_that_pretrains_has_an_estimate(measured, preset):
     assert read_minutes(estimate.describe_estimate([PRESETS / f"{preset}.yaml"])) > 1
 
 
-def test_preset_that_pretrains_nothing_is_told_by_its_work(measured, monkeypatch):
+@pytest.mark.parametrize("answer", ["answers with status 200", "does not answer (test)"])
+def test_preset_that_pretrains_nothing_is_told_by_its_work(measured, monkeypatch, answer):
     asked = []
-    monkeypatch.setattr(
-        estimate, "describe_needs", lambda *arguments, **options: asked.append((arguments, options)) or ["rl: 2 hours"]
-    )
+    monkeypatch.setattr(estimate, "find_hub", lambda: answer)
+    monkeypatch.setattr(estimate, "describe_needs", lambda *arguments: asked.append(arguments) or ["rl: 2 hours"])
     told = estimate.describe_estimate([PRESETS / "paper.yaml"])
-    assert told.endswith(
-        "jobs are to be done; training and evaluation of the whole preset, one job at a time:\n  rl: 2 hours"
-    )
-    assert asked[0][1] == {"offline": False}
+    assert told.startswith("results/paper: ")
+    assert told.endswith("; training and evaluation of the whole preset, one job at a time:\n  rl: 2 hours")
+    assert asked[0][1:] == (Path("results/paper/benchmarks"), not answer.startswith("answers"))
 
 
 def test_moment_of_training_is_measured_and_leaves_nothing_behind(tmp_path, monkeypatch):

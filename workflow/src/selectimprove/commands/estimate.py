@@ -27,7 +27,7 @@ import transformers
 from snakemake.utils import available_cpu_count
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
-from selectimprove.commands.doctor import describe_needs
+from selectimprove.commands.doctor import describe_needs, find_hub
 from selectimprove.commands.progress import Observer, Rates, Timing, format_seconds, schedule
 from selectimprove.experiment.config import load_files
 from selectimprove.experiment.experiment import CHECKOUT
@@ -94,7 +94,8 @@ def describe_estimate(config_files: list[Path]) -> str:
     told = f"{results}: {len(pending)} of {len(jobs)} jobs are to be done"
     pretraining = [job for job in jobs if job.rule == "pretrain"]
     if not pretraining:
-        needs = describe_needs(experiment, results / "benchmarks", offline=not experiment.model.is_on_hub)
+        offline = not (experiment.model.is_on_hub and find_hub().startswith("answers"))
+        needs = describe_needs(experiment, results / "benchmarks", offline)
         return "\n  ".join([f"{told}; training and evaluation of the whole preset, one job at a time:", *needs])
     published, first = read_published(), pretraining[0]
     spec = parse_spec(PretrainSpec, first.spec)

@@ -26,7 +26,7 @@ from selectimprove.provenance.records import RECORD
 from selectimprove.tasks.specs import DataSpec
 
 STAMP = ".snakemake_timestamp"  # in a folder that a job made: the time at which it was done
-SILENT_AFTER = 120.0  # seconds; a network file system may tell the time of a touch a minute late
+SILENT_AFTER = 180.0  # seconds; libraries may take long to load, and a network file system tells a touch a minute late
 STEP = re.compile(
     r"^\d\d:\d\d:\d\d step (?P<step>\d+)/(?P<steps>\d+)  (?P<values>.*?)  (?P<rate>[\d.]+) s/step", re.MULTILINE
 )
