@@ -127,6 +127,12 @@ def test_command_tells_the_time_and_how_to_watch(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_command_to_watch_names_the_configuration(measured, tmp_path, capsys):
+    (tmp_path / "a b.yaml").write_text("seeds: [1]")
+    assert main(["estimate", "--configfile", "a b.yaml"]) == 0
+    assert capsys.readouterr().out.endswith(" -m selectimprove watch --configfile 'a b.yaml'\n")
+
+
 def test_mistake_in_the_configuration_is_told_before_anything_is_measured(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(estimate, "measure_log", lambda spec: pytest.fail("measured"))
     (tmp_path / "changes.yaml").write_text("seedz: [0]")

@@ -16,6 +16,7 @@ import csv
 import dataclasses
 import logging
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -117,5 +118,6 @@ def print_estimate(config_files: list[Path]) -> None:
     datasets.disable_progress_bars()
     print(describe_estimate(config_files), flush=True)
     python = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else sys.executable
-    files = " ".join(["", "--configfile", *map(str, config_files)]) if config_files else ""
-    print(f"Watch it from another terminal: {python} -m selectimprove watch{files}", flush=True)
+    files = ["--configfile", *map(str, config_files)] if config_files else []
+    command = shlex.join([python, "-m", "selectimprove", "watch", *files])
+    print(f"Watch it from another terminal: {command}", flush=True)
