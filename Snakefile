@@ -51,7 +51,7 @@ for experiment_name, drawn in experiment.list_experiments().items():
 rule data:
     input:
         expand(
-            f"{RESULTS}/data/{{dataset}}/seed{{seed}}/field.json",
+            f"{RESULTS}/data/{{dataset}}/seed{{seed}}/task.json",
             dataset=experiment.datasets,
             seed=experiment.seeds,
         ),

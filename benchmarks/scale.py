@@ -45,12 +45,12 @@ def measure_tokens(experiment, name: str, tokenizer: Tokenizer) -> tuple[float, 
     """Return the mean tokens of 64 prompts and completions; markers of the chat template are not counted."""
     spec = experiment.make_data_spec(name, 0)
     text = TEXT_FORMS[spec.text]
-    problems = itertools.islice(sample_problems(spec.dataset, spec.field, "test", 0, text.label_pool), 64)
+    problems = itertools.islice(sample_problems(spec.dataset, spec.task, "test", 0, text.label_pool), 64)
     counts = [
         [len(tokenizer.encode(words, add_special_tokens=False).ids) for words in (prompt, completion)]
         for problem in problems
         for prompt in [text.write_prompt(problem)]
-        for completion in [text.write_completion(STRATEGIES["forward"](problem), problem.field)]
+        for completion in [text.write_completion(STRATEGIES["forward"](problem), problem.task)]
     ]
     return tuple(sum(column) / len(counts) for column in zip(*counts, strict=True))
 

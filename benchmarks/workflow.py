@@ -1,5 +1,7 @@
 # make reproduce && python benchmarks/workflow.py
-"""What the workflow costs beside the work: planning 3,000 runs, and the overhead of the last reproduction.
+"""What the workflow costs: seconds of all jobs by rule, planning 3,000 runs, and the overhead of the last reproduction.
+
+Job-seconds: of each rule's jobs whose results are there, by the clock and of processors, from Snakemake's benchmarks.
 
 Planning: `snakemake --dry-run` of one more figure, of 3,000 declared RL runs and their evaluations, in seconds.
 Overhead: the share of the cores' time, from Snakemake's start to its end, that was spent outside training and
@@ -17,12 +19,25 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 ROOT = Path(__file__).parents[1]
 STARTS = ("F", "B", "FB")
 LOOP = re.compile(r"loop took ([\d.]+) s on (\d+) threads")
 TIMESTAMP = re.compile(r"^\[(\w{3} \w{3} +\d+ [\d:]+ \d{4})\]$", re.MULTILINE)
+
+
+def measure_jobs(benchmarks: Path) -> pd.DataFrame:
+    """Return the number of jobs of each rule, their seconds and their processors' seconds, from Snakemake's tables."""
+    rows = []
+    for file in sorted(benchmarks.rglob("*.tsv")):
+        rule = file.relative_to(benchmarks).parts[0].removesuffix(".tsv")
+        rows.append({"rule": rule, "jobs": 1, **pd.read_csv(file, sep="\t").iloc[-1][["s", "cpu_time"]]})
+    if not rows:
+        sys.exit(f"{benchmarks}: no benchmarks of jobs; run the workflow first")
+    table = pd.DataFrame(rows).groupby("rule").sum().rename(columns={"s": "seconds", "cpu_time": "processor_seconds"})
+    return table.astype(float).round().astype(int).sort_values("seconds", ascending=False)
 
 
 def measure_planning(runs: int) -> tuple[float, int]:
@@ -72,16 +87,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3000)
     parser.add_argument("--log", type=Path, help="Snakemake's log of the reproduction; default: the last that trained")
-    parser.add_argument("--jobs", type=Path, default=ROOT / "results" / "tiny" / "logs", help="logs of its jobs")
+    parser.add_argument("--results", type=Path, default=ROOT / "results" / "tiny", help="what it made")
     arguments = parser.parse_args()
+    costs = measure_jobs(arguments.results / "benchmarks")
+    print(costs.to_string(), flush=True)
     seconds, jobs = measure_planning(arguments.runs)
     print(f"dry run of {arguments.runs} more runs, {jobs} jobs: {seconds:.1f} s", flush=True)
-    overhead = measure_overhead(arguments.log or find_log(), arguments.jobs)
+    overhead = measure_overhead(arguments.log or find_log(), arguments.results / "logs")
     print(
         f"reproduction: {overhead['wall_seconds'] / 60:.1f} min on {overhead['cores']} cores, "
         f"{100 * overhead['share_outside_loops']:.1f} % of their time outside {overhead['loops']} loops"
     )
-    print(json.dumps({"planning_seconds": round(seconds, 1), "planned_jobs": jobs, **overhead}))
+    total = costs.sum().to_dict()
+    print(json.dumps({"planning_seconds": round(seconds, 1), "planned_jobs": jobs, **overhead, "all_jobs": total}))
 
 
 if __name__ == "__main__":

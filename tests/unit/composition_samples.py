@@ -4,6 +4,7 @@ import itertools
 import re
 
 from hypothesis import settings
+from oracles import spell
 
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Composition, Problem
@@ -91,40 +92,19 @@ def split_prompt(prompt: str, form: str) -> list[tuple[str, str, list[tuple[str,
     return parts
 
 
-def solve_prompt(prompt: str, form: str, symbols: dict[str, int]) -> list[int]:
-    """Return the answer of each part; x is found by trying every element of the field."""
-    before = {"symbolic": "A", "sentences": "the answer before"}[form]
-    order = len(symbols)
-    answers = []
-    for asked, word, steps in split_prompt(prompt, form):
-        assert (word == before) == bool(answers)
-        known = answers[-1] if answers else symbols[word]
-
-        def follow(value, steps=steps) -> int:
-            for _, sign, operand in steps:
-                value = value + symbols[operand] if sign == "+" else value * symbols[operand]
-            return value % order
-
-        if asked == "y":
-            answers.append(follow(known))
-        else:
-            (found,) = [value for value in range(order) if follow(value) == known]
-            answers.append(found)
-    return answers
-
-
 def pays(completion: str, problem, form: str) -> bool:
     """Return whether there is exactly one answer line a part, the last of them at the end and right."""
-    symbols = {f"e{index}": element for index, element in enumerate(problem.field.elements)}
+    symbols = {spell(value, problem.task, form): value for value in problem.task.values}
     if form == "symbolic":
         words = completion.split(" ")
-        lines = [words[place : place + 5] for place, word in enumerate(words) if word == "A"]
-        shaped = all(len(line) == 5 and (line[1], line[3]) == ("x", "y") for line in lines)
-        values = [(line[2], line[4]) for line in lines if shaped]
-        at_end = words[-5:] in lines
+        length = len(next(iter(symbols)).split())  # of a value
+        lines = [words[place : place + 3 + 2 * length] for place, word in enumerate(words) if word == "A"]
+        shaped = all(len(line) == 3 + 2 * length and (line[1], line[2 + length]) == ("x", "y") for line in lines)
+        values = [(" ".join(line[2 : 2 + length]), " ".join(line[3 + length :])) for line in lines if shaped]
+        at_end = words[-3 - 2 * length :] in lines
     else:
         lines = [line for line in completion.split("\n") if "Answer:" in line]
-        matches = [re.fullmatch(r"Answer: x = (\S+), y = (\S+)", line) for line in lines]
+        matches = [re.fullmatch(r"Answer: x = (.+), y = (.+)", line) for line in lines]
         shaped = all(matches)
         values = [match.groups() for match in matches if shaped]
         at_end = completion.split("\n")[-1] in lines
@@ -151,13 +131,13 @@ def write_traces(problem, strategies) -> list:
 def join(traces, problem, text) -> str:
     labels = [min(step.label for step in trace.steps) for trace in traces]
     return text.join_parts(
-        [text.write_completion(trace, problem.field, label) for trace, label in zip(traces, labels, strict=True)]
+        [text.write_completion(trace, problem.task, label) for trace, label in zip(traces, labels, strict=True)]
     )
 
 
 def count_words(part, text) -> int:
     """Return how many words a part of a composition has."""
-    return text.count_words(part.steps, 2) // 2
+    return text.count_words(part.task, part.steps, 2) // 2
 
 
 def write_suited(problem, text) -> str:

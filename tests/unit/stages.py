@@ -16,20 +16,22 @@ from selectimprove.training import grpo, pretrain, sft, trainers
 TEXT = SymbolicText()
 
 
-def run_pretrain(folder, **changes):
-    pretrain.train(make_pretrain_spec(**changes), folder / "model", folder / "metrics.csv", folder / "resume")
+def run_pretrain(folder, curves=None, **changes):
+    spec = make_pretrain_spec(**changes)
+    pretrain.train(spec, folder / "model", folder / "metrics.csv", folder / "resume", curves)
     return folder / "model"
 
 
-def run_sft(folder, base, data, **changes):
-    sft.train(make_sft_spec(**changes), str(base), data, folder / "step0", folder / "metrics.csv", folder / "resume")
+def run_sft(folder, base, data, curves=None, **changes):
+    spec = make_sft_spec(**changes)
+    sft.train(spec, str(base), data, folder / "step0", folder / "metrics.csv", folder / "resume", curves)
     return folder / "step0"
 
 
-def run_rl(folder, start, data, **changes):
+def run_rl(folder, start, data, curves=None, **changes):
     spec = make_rl_spec(**changes)
     folders = [folder / f"step{step}" for step in spec.checkpoint_steps]
-    grpo.train(spec, start, data / "train.jsonl", folders, folder / "metrics.csv", folder / "resume")
+    grpo.train(spec, start, data / "train.jsonl", folders, folder / "metrics.csv", folder / "resume", curves)
     return folders
 
 

@@ -1,6 +1,6 @@
 """A whole preset of made-up results, from problems to claims, for the tests of the report."""
 
-import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,14 @@ from selectimprove.files import write_json
 from selectimprove.measurement.claims import COLUMNS as CLAIM_COLUMNS
 from selectimprove.measurement.scores import join_scores
 from selectimprove.presentation.rendering import render_figure, render_table
-from selectimprove.presentation.report import render_report
 from selectimprove.provenance.records import digest_file
 from selectimprove.tasks.data import read_rows, write_dataset
-from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
+from selectimprove.tasks.specs import DatasetSpec, DataSpec, TaskSpec
 from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion
-from selectimprove.tasks.texts import TEXT_FORMS
+from selectimprove.tasks.task import Task
+from selectimprove.tasks.texts import TEXT_FORMS, TextForm
 
 TEMPLATE = Path(__file__).parents[2] / "workflow" / "report" / "report.html.j2"
-TEXT = TEXT_FORMS["symbolic"]
 FIGURES = ("figure2", "figure3")
 RUNS = (*SFT_RUNS, "F_rl_2_5", "B_rl_2_5", "FB_rl_2_5", *RL_RUNS)
 CLAIMS = [
@@ -31,54 +30,61 @@ CLAIMS = [
 ]
 
 
-def spoil(completion: str, way: int) -> str:
-    """Return a right completion made wrong in one of six ways."""
-    words = completion.split(" ")
-    match way % 6:
+def spoil(completion: str, way: int, text: TextForm, task: Task) -> str:
+    """Return a right completion made wrong in one of seven ways; in the first three its answer stays right."""
+    pieces = text.split_pieces(completion, task)
+    match way % 7:
         case 0:
-            words[5] = "e0" if words[5] != "e0" else "e1"  # the result of the first step
+            pieces[1] = re.sub(r"e\d+$", change_symbol, pieces[1])  # the result of the first step
         case 1:
-            words = [*words[:10], *words[-5:]]
+            pieces = [*pieces[:3], pieces[-1]]
         case 2:
-            words[6] = "L24"
+            pieces[1:3] = pieces[2:0:-1]
         case 3:
-            words = words[:9]
+            pieces = pieces[:3]
         case 4:
-            words = ["</script><script>alert(1)</script>", "<b>e1</b>"]
+            pieces = ["</script><script>alert(1)</script>", "<b>e1</b>"]
         case 5:  # opens with the other strategy, and is not right in the end
-            ends = ("e0" if words[end] != "e0" else "e1" for end in (-3, -1))
-            words = [{"x": "y", "y": "x"}[words[0]], *words[1:-3], next(ends), "y", next(ends)]
-    return " ".join(words)
+            opening = {"x": "y", "y": "x"}[pieces[0][0]] + pieces[0][1:]
+            pieces = [opening, *pieces[1:-1], re.sub(r"e\d+", change_symbol, pieces[-1])]
+        case 6:
+            pieces[-1] = re.sub(r"e\d+", change_symbol, pieces[-1])
+    return text.join_parts(pieces)
 
 
-def write_completions(scores: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
-    """Return the scores with completions of the problems of `rows` that are as right as the scores say."""
-    scores = scores.copy()
-    problems = {}
-    for cell, cell_rows in itertools.groupby(sorted(rows, key=find_cell), find_cell):
-        problems[cell] = itertools.cycle(list(cell_rows))
-    filled: dict[str, list] = {name: [] for name in ("problem_id", "completion", "strategy", "correct", "failure")}
+def change_symbol(match: re.Match) -> str:
+    return "e0" if match[0] != "e0" else "e1"
+
+
+def write_completions(scores: pd.DataFrame, rows: list[dict], text: TextForm) -> pd.DataFrame:
+    """Return the scores with completions of the problems of `rows` that are as right as the scores say.
+
+    Later checkpoints are right on other problems, so that some are right before and wrong after.
+    """
+    cells: dict[tuple[str, int], list[dict]] = {}
+    for row in rows:
+        cells.setdefault((row["kind"], row["steps"]), []).append(row)
+    columns = ("problem_id", "completion", "strategy", "correct", "first_wrong_step", "failure")
+    filled: dict[str, list] = {name: [] for name in columns}
     for place, score in enumerate(scores.itertuples()):
-        row = next(problems[score.kind, score.steps])
+        problems = cells[score.kind, score.steps]
+        index = int(score.problem_id.rpartition("/")[2]) + score.checkpoint_step // 25
+        row = problems[index % len(problems)]
         trace = STRATEGIES[SUITED[score.kind]](row["problem"])
-        completion = TEXT.write_completion(trace, row["problem"].field)
-        completion = completion if score.correct else spoil(completion, place)
-        reading = read_completion(completion, row["problem"], TEXT)
-        values = (row["id"], completion, reading.strategy, reading.correct, reading.failure)
-        for name, value in zip(filled, values, strict=True):
+        completion = text.write_completion(trace, row["problem"].task)
+        completion = completion if score.correct else spoil(completion, place, text, row["problem"].task)
+        reading = read_completion(completion, row["problem"], text)
+        values = (row["id"], completion, reading.strategy, reading.correct, reading.first_wrong_step, reading.failure)
+        for name, value in zip(columns, values, strict=True):
             filled[name].append(value)
     return scores.assign(**filled)
 
 
-def find_cell(row: dict) -> tuple[str, int]:
-    return row["kind"], row["steps"]
-
-
-def write_preset(root: Path) -> dict[str, Any]:
+def write_preset(root: Path, text: str = "symbolic") -> dict[str, Any]:
     """Make the results below `root` and return the arguments of render_report."""
     dataset = DatasetSpec(
         name="rl_6_9",
-        field="gf11",
+        task="gf11",
         parts=(1, 1),
         steps=(6, 9),
         kinds={"evaluation": 0.5, "inversion": 0.5},
@@ -86,9 +92,12 @@ def write_preset(root: Path) -> dict[str, Any]:
         sizes={"train": 8, "validation": 8, "test": 64},
     )
     data = root / "data"
-    write_dataset(DataSpec(dataset, FieldSpec(11, "fixed"), "symbolic", seed=0), data)
-    scores = make_scores(lambda run, step, kind, length: 0.5 + step / 200, runs=RUNS, problems=8)
-    scores = add_checkpoints(write_completions(scores, read_rows(data / "test.jsonl")), root / "checkpoints")
+    write_dataset(DataSpec(dataset, TaskSpec("field", {"order": 11, "symbol_map": "fixed"}), text, seed=0), data)
+    scores = make_scores(
+        lambda run, step, kind, length: 0.5 + step / 200, runs=RUNS, checkpoint_steps=(25, 50, 75), problems=8
+    )
+    scores = write_completions(scores, read_rows(data / "test.jsonl"), TEXT_FORMS[text])
+    scores = add_checkpoints(scores, root / "checkpoints")
     for run, step, folder, digest in scores[["run", "checkpoint_step", "checkpoint", "checkpoint_digest"]].itertuples(
         index=False
     ):
@@ -114,7 +123,7 @@ def write_preset(root: Path) -> dict[str, Any]:
         "spec": ReportSpec(
             preset="made-up",
             seeds=(0,),
-            text="symbolic",
+            text=text,
             figures=tuple((name, "core", read_caption(find_module("figures", name))) for name in FIGURES),
             tables=(("table1", "core", read_caption(find_module("tables", "table1"))),),
         ),
@@ -132,9 +141,3 @@ def write_claims(file: Path, claims: pd.DataFrame) -> None:
     claims.to_csv(file, index=False)
     origin = {"function": "claims.check_claims", "commit": "c0ffee", "config_digest": "0", "checkpoints": []}
     write_json(file.with_suffix(".json"), {**origin, "files": {file.name: digest_file(file)}})
-
-
-def make_report(root: Path) -> Path:
-    """Make the results and their report below `root` and return the report."""
-    render_report(**write_preset(root), output=root / "report.html")
-    return root / "report.html"

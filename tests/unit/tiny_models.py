@@ -27,11 +27,13 @@ from selectimprove.experiment.specs import (
     SuiteSpec,
 )
 from selectimprove.tasks.data import write_dataset
-from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
+from selectimprove.tasks.field import Field
+from selectimprove.tasks.specs import DatasetSpec, DataSpec, TaskSpec
 from selectimprove.training.models import create_model, create_tokenizer
 
 ORDER = 5
-FIELD = FieldSpec(ORDER, "fixed")
+TASK = TaskSpec("field", {"order": ORDER, "symbol_map": "fixed"})
+GF5 = Field.shuffled(ORDER, 0)
 ARCHITECTURE = ArchitectureSpec(
     family="qwen3",
     hidden_size=16,
@@ -74,7 +76,7 @@ TEMPLATE = (
 def make_model(seed: int = 0):
     """Return a random model and its tokenizer."""
     torch.manual_seed(seed)
-    tokenizer = create_tokenizer(ORDER)
+    tokenizer = create_tokenizer(GF5)
     return create_model(ARCHITECTURE, tokenizer).eval(), tokenizer
 
 
@@ -157,7 +159,7 @@ def save_base_model(folder: Path, tokenizer: PreTrainedTokenizerBase) -> Path:
 
 def save_data(folder: Path, dataset: DatasetSpec, text: str = "symbolic") -> Path:
     """Write a data set to `folder`."""
-    write_dataset(DataSpec(dataset, FIELD, text, seed=0), folder)
+    write_dataset(DataSpec(dataset, TASK, text, seed=0), folder)
     return folder
 
 
@@ -167,13 +169,14 @@ def make_pretrain_spec(**changes) -> PretrainSpec:
         "steps": StepsSpec(forward=(1, 4), backward=(1, 4)),
         "updates": 4,
         "logs_per_update": 8,
+        "quoted_share": 0,
         "forward_share": 0.5,
         "facts_per_row": 3,
         "learning_rate": 1e-2,
         "muon": MuonSpec(learning_rate=1e-2, momentum=0.95),
     }
     values |= {"warmup_share": 0.0, "curriculum_share": 0.5, "checkpoint_every": 2, "seed": 0, "threads": 1}
-    return PretrainSpec(model=MODEL, field=FIELD, **(values | changes))
+    return PretrainSpec(model=MODEL, **({"task": TASK} | values | changes))
 
 
 def make_sft_spec(**changes) -> SFTSpec:

@@ -22,17 +22,21 @@ BAD_INPUTS = {
     ),
     "preset without its file": ({"preset": "smoke"}, "preset: 'smoke' needs its file: --configfile"),
     "unknown run": ({"rl": {"F_rl_2_5": {"start": "G"}}}, "rl.F_rl_2_5.start: run 'G' is not declared"),
+    "tracker that is not installed": (
+        {"execution": {"report_to": ["clearml"]}},
+        "execution.report_to: clearml is not installed: pip install clearml, or leave it out",
+    ),
     "cycle": (
         {"rl": {"F_rl_2_5": {"start": "F_rl_6_9"}, "F_rl_6_9": {"start": "F_rl_2_5"}}},
         "the runs start from one another: F_rl_2_5 <- F_rl_6_9 <- F_rl_2_5",
     ),
     "order not prime": (
-        {"fields": {"gf11": {"order": 9}}},
-        "fields.gf11.order: found 9, must be a prime number from 5 to 97",
+        {"tasks": {"gf11": {"order": 9}}},
+        "tasks.gf11.order: found 9, must be a prime number from 5 to 97",
     ),
     "order out of range": (
-        {"fields": {"gf11": {"order": 101}}},
-        "fields.gf11.order: found 101, must be a prime number from 5 to 97",
+        {"tasks": {"gf11": {"order": 101}}},
+        "tasks.gf11.order: found 101, must be a prime number from 5 to 97",
     ),
     "steps the wrong way round": ({"datasets": {"rl_2_5": {"steps": "5-2"}}}, "datasets.rl_2_5.steps: found '5-2'"),
     "too many problems": (
@@ -156,7 +160,7 @@ def test_package_of_another_version_is_warned_of_once_and_recorded(tmp_path):
     (tmp_path / "torch-2.12.0.dist-info").mkdir()
     (tmp_path / "torch-2.12.0.dist-info/METADATA").write_text("Name: torch\nVersion: 2.12.0\n")
     data = "results/smoke/data/sft_F/seed0"
-    arguments = ["list_runs", f"{data}/field.json", "--configfile", SMOKE]
+    arguments = ["list_runs", f"{data}/task.json", "--configfile", SMOKE]
     process = run_snakemake(folder, *arguments, PYTHONPATH=str(tmp_path))
     assert process.returncode == 0, process.stdout
     told = re.findall(r"^versions are not as pinned: torch 2\.12\.0 instead of (\S+); .*", process.stdout, re.MULTILINE)

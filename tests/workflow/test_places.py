@@ -85,7 +85,7 @@ def test_a_run_says_what_each_job_does(checkout):
     assert len(told) == len(set(told))
     assert {
         "Data: rl_6_9, seed 0: 112 problems of 6-9 steps",
-        "Pretraining: gf11_parts, seed 0: 20 updates over GF(11)",
+        "Pretraining: gf11_parts, seed 0: 20 updates on GF(11)",
         "SFT: FB, seed 0: 1 epoch of 256 pairs, 2-5 steps",
         "RL: parts_1_2_rl_3_5, seed 0: 3 RL steps on 3-5 parts of 2-3 steps from parts_1_2",
         "Evaluation: FB_rl_6_9, seed 0: 2 checkpoints on 32 problems of steps_6_9",
@@ -101,6 +101,6 @@ def test_log_of_a_job_begins_with_its_command_as_it_is_called_by_hand(checkout, 
     command = log.read_text().splitlines()[0].removeprefix("+ ")
     environment = {**os.environ, "PYTHONPATH": str(checkout / "workflow/src")}
     subprocess.run(command, shell=True, cwd=tmp_path, env=environment, check=True)
-    for name in ("train.jsonl", "test.jsonl", "field.json", "provenance.json"):
+    for name in ("train.jsonl", "test.jsonl", "task.json", "provenance.json"):
         file = f"results/smoke/data/rl_6_9/seed0/{name}"
         assert (tmp_path / file).read_bytes() == (checkout / file).read_bytes()

@@ -18,7 +18,7 @@ sys.path.insert(0, str(SOURCE))
 from selectimprove.commands.failures import print_failures
 from selectimprove.experiment import messages, specs
 from selectimprove.experiment.config import check_preset, load_experiment
-from selectimprove.experiment.environment import check_checkout, check_environment, check_space
+from selectimprove.experiment.environment import check_checkout, check_environment, check_space, check_trackers
 from selectimprove.experiment.experiment import ConfigError, find_module, read_caption
 from selectimprove.experiment.schema import check_duplicates
 from selectimprove.provenance.code import digest_code
@@ -34,6 +34,7 @@ try:
     experiment = load_experiment(config, schema)
     check_preset(experiment.preset, CHECKOUT / "workflow" / "presets", workflow.overwrite_configfiles)
     if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+        check_trackers(config["execution"]["report_to"])
         warning = check_environment(CHECKOUT / "envs" / "selectimprove.yaml", config["strict_versions"])
         if warning and workflow.is_main_process:
             logger.warning(warning)
@@ -85,7 +86,7 @@ LAUNCHER = (
 # Patterns, not lists of the declared names: Snakemake matches every file against them, and runs can be thousands.
 wildcard_constraints:
     seed=r"\d+",
-    field=r"\w+",
+    task=r"\w+",
     dataset=r"\w+",
     sft_run=r"\w+",
     rl_run=r"\w+",
@@ -111,6 +112,17 @@ def call_with_spec(script, arguments, launcher=""):
     spec = "{log:q}.spec.json"
     command = call(script, f"--spec {spec} {arguments}", launcher)
     return f"printf '%s\\n' {{params.spec:q}} > {spec}; {command}"
+
+
+def call_training(stage, run, arguments, launcher=""):
+    """Return the shell command of a training, as `call_with_spec` does; run: the wildcard that is its name.
+
+    Where its curves are drawn is in no params: whoever asks for them trains nothing again.
+    """
+    if trackers := config["execution"]["report_to"]:
+        folder = f"{RESULTS}/tensorboard/{stage}/{{wildcards.{run}:q}}/seed{{wildcards.seed:q}}"
+        arguments = f"{arguments} --report-to {' '.join(trackers)} --curves {folder}"
+    return call_with_spec(f"{stage}.py", arguments, launcher)
 
 
 def digest_drawing(*modules):
@@ -155,7 +167,7 @@ def list_base_input(wildcards):
 
 def list_sft_data(wildcards):
     folder = find_data_folder(experiment.sft_values[wildcards.sft_run]["dataset"], wildcards.seed)
-    return [f"{folder}/{name}" for name in ("train.jsonl", "validation.jsonl", "field.json")]
+    return [f"{folder}/{name}" for name in ("train.jsonl", "validation.jsonl", "task.json")]
 
 
 def find_start_folder(wildcards):
@@ -169,12 +181,12 @@ def find_start_checkpoint(wildcards, input):
 
 def list_rl_data(wildcards):
     folder = find_data_folder(experiment.rl_values[wildcards.rl_run]["dataset"], wildcards.seed)
-    return [f"{folder}/train.jsonl", f"{folder}/field.json"]
+    return [f"{folder}/train.jsonl", f"{folder}/task.json"]
 
 
 def list_suite_data(wildcards):
     folder = find_data_folder(experiment.suites[wildcards.suite].dataset, wildcards.seed)
-    return [f"{folder}/test.jsonl", f"{folder}/field.json"]
+    return [f"{folder}/test.jsonl", f"{folder}/task.json"]
 
 
 def list_figure_scores(name):

@@ -6,7 +6,7 @@ rule dataset:
         train=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/train.jsonl",
         validation=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/validation.jsonl",
         test=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/test.jsonl",
-        field=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/field.json",
+        task=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/task.json",
         record=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/provenance.json",
     log:
         f"{RESULTS}/logs/dataset/{{dataset}}_seed{{seed}}.log",

@@ -25,8 +25,9 @@ rule rl:
     message:
         "RL: {wildcards.rl_run}, seed {wildcards.seed}: {params.told}"
     shell:
-        call_with_spec(
-            "rl.py",
+        call_training(
+            "rl",
+            "rl_run",
             "--start {params.start:q} --train {input.data[0]:q} --checkpoints {output.checkpoints:q} "
             "--metrics {output.metrics:q} --resume {params.resume:q}",
             LAUNCHER,

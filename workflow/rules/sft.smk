@@ -26,8 +26,9 @@ rule sft:
     message:
         "SFT: {wildcards.sft_run}, seed {wildcards.seed}: {params.told}"
     shell:
-        call_with_spec(
-            "sft.py",
+        call_training(
+            "sft",
+            "sft_run",
             "--base {params.base:q} --data {params.data:q} --checkpoints {output.checkpoints:q} "
             "--metrics {output.metrics:q} --resume {params.resume:q}",
             LAUNCHER,

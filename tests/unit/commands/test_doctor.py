@@ -9,6 +9,7 @@ from tiny_models import LORA, make_model
 
 from selectimprove.__main__ import main
 from selectimprove.commands import doctor
+from selectimprove.tasks.field import Field
 from selectimprove.training import models
 
 
@@ -28,7 +29,7 @@ def read_hours(lines, stage):
 
 
 def test_weights_and_jobs_are_those_of_the_preset(tiny, estimator):
-    model = models.create_model(tiny.model.architecture, models.create_tokenizer(11))
+    model = models.create_model(tiny.model.architecture, models.create_tokenizer(Field.shuffled(11, 0)))
     assert estimator.weights == model.num_parameters()
     stages = [job.stage for job in estimator.list_jobs()]
     assert {stage: stages.count(stage) for stage in set(stages)} == {"sft": 3, "rl": 6, "evaluate": 42}

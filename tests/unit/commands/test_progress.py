@@ -74,7 +74,7 @@ def test_everything_made_is_done(jobs, results):
 @pytest.mark.parametrize(
     ("path", "key"),
     [
-        ("data/sft_F/seed0/field.json", "dataset/sft_F_seed0"),
+        ("data/sft_F/seed0/task.json", "dataset/sft_F_seed0"),
         ("pretrain/gf11/seed0/checkpoint", "pretrain/gf11_seed0"),
         ("sft/FB/seed0/metrics.csv", "sft/FB_seed0"),
         ("rl/FB_rl_6_9/seed0/checkpoints/step50", "rl/FB_rl_6_9_seed0"),

@@ -8,10 +8,10 @@ import sys
 import pytest
 import torch
 from tiny_models import (
-    FIELD,
     ORDER,
     RL_DATA,
     SFT_DATA,
+    TASK,
     make_pretrain_spec,
     make_rl_spec,
     make_sft_spec,
@@ -27,7 +27,7 @@ from selectimprove.seeds import hash_seed
 from selectimprove.tasks.data import read_rows, write_dataset
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem, compose_problems
-from selectimprove.tasks.specs import DataSpec, FieldSpec
+from selectimprove.tasks.specs import DataSpec, TaskSpec
 from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.texts import TEXT_FORMS
 from selectimprove.training.models import decode_completion, encode_prompt, load_model, load_tokenizer
@@ -128,7 +128,7 @@ def test_free_and_forced_completions_are_shown_with_verdicts(made, capsys, strat
     assert all(completion.startswith(opening) for completion in expected)
     lines = output.splitlines()
     assert lines[:5] == [f"checkpoint  {checkpoint}", f"problem     {row['id']}", "", f"  {row['prompt']}", ""]
-    assert lines[5] == describe_problem(problem)
+    assert lines[5] == describe_problem(problem, SYMBOLIC)
     assert find_completions(output) == expected
     for number, completion in enumerate(expected, 1):
         verdict = describe_completion(completion, problem, SYMBOLIC)
@@ -136,7 +136,7 @@ def test_free_and_forced_completions_are_shown_with_verdicts(made, capsys, strat
     for name, write in STRATEGIES.items():
         suits = " (suits inversion)" if name == "backward" else ""
         assert problem.kind == "inversion"
-        assert f"Right, {name}{suits}:\n  {SYMBOLIC.write_completion(write(problem), problem.field)}\n" in output
+        assert f"Right, {name}{suits}:\n  {SYMBOLIC.write_completion(write(problem), problem.task)}\n" in output
 
 
 def test_same_sampling_seed_same_output(made, capsys):
@@ -178,18 +178,20 @@ def test_prompt_typed_in_is_the_same_problem(made, capsys):
     row = read_rows(made / "data/rl_2_3/seed0/test.jsonl")[5]
     by_index = show(capsys, made, "--run", "FB_rl", "--index", 5)
     typed = show(capsys, made, "--run", "FB_rl", "--prompt", row["prompt"])
-    assert f"problem     as typed in, symbols of {made}/data/rl_2_3/seed0\n" in typed
+    assert f"problem     as typed in, read as those of {made}/data/rl_2_3/seed0\n" in typed
     assert typed.splitlines()[2:] == by_index.splitlines()[2:]
 
 
 def test_prompt_that_states_its_map_is_read_without_a_fixed_one(results, capsys):
     data = results / "data/rl_2_3/seed0"
-    write_dataset(DataSpec(RL_DATA, FieldSpec(ORDER, "per_problem"), "symbolic", seed=0), data)
+    write_dataset(
+        DataSpec(RL_DATA, TaskSpec("field", {"order": ORDER, "symbol_map": "per_problem"}), "symbolic", seed=0), data
+    )
     row = read_rows(data / "test.jsonl")[0]
     assert f"  {row['prompt']}\n" in show(capsys, results, "--run", "FB_rl", "--prompt", row["prompt"])
     message = refuse(capsys, results, "--run", "FB_rl", *TYPED)
     example = message.split("'")[-2]
-    assert example.startswith("M e0 0 ")
+    assert example.startswith("M e0 ")
     show(capsys, results, "--run", "FB_rl", "--prompt", example)
 
 
@@ -201,7 +203,7 @@ def test_checkpoint_of_sentences_takes_and_writes_sentences(tmp_path, capsys):
     seal_checkpoint(base)
     keep_checkpoint(base, checkpoint, spec, {})
     data = tmp_path / "results/data/sft_FB/seed0"
-    write_dataset(DataSpec(SFT_DATA, FIELD, "sentences", seed=0), data)
+    write_dataset(DataSpec(SFT_DATA, TASK, "sentences", seed=0), data)
     row = read_rows(data / "test.jsonl")[0]
     prompt = "".join(f"  {line}\n" for line in row["prompt"].split("\n"))
     forced = ["--run", "FB", "--prompt", row["prompt"], "--strategy", "backward", "--completions", 1]
@@ -278,7 +280,7 @@ def test_room_for_completions_is_checked(made, capsys):
 def test_prompt_that_does_not_parse_is_told_with_one_that_does(made, capsys, prompt):
     message = refuse(capsys, made, "--run", "FB_rl", "--prompt", prompt)
     assert repr(prompt) in message or "e9" in message
-    stated, example = message.split("; this is one over GF(5): ")
+    stated, example = message.split("; this is one of GF(5): ")
     assert "\n" not in stated
     show(capsys, made, "--run", "FB_rl", "--prompt", example.strip("'"))
 
@@ -414,8 +416,8 @@ def test_verdicts(completion, verdict):
 
 def test_words_for_a_composition():
     problem = compose_problems(["evaluation", "inversion"], [2, 1], GF11, 4, (*EVALUATION.operations, ("add", 1)), 7)
-    answer = GF11.symbol(problem.answer)
-    assert describe_problem(problem) == (
+    answer = GF11.write_value(problem.answer)
+    assert describe_problem(problem, SYMBOLIC) == (
         f"2 parts: evaluation of 2 steps, asks for y; inversion of 1 step, asks for x. Right answer: x = {answer}."
     )
     right = [SYMBOLIC.write_completion(STRATEGIES["forward"](part), GF11, part.first_label) for part in problem.parts]

@@ -14,7 +14,7 @@ from snakemake.utils import update_config
 from selectimprove.experiment.config import check_preset, load_experiment, load_files, merge_defaults
 from selectimprove.experiment.experiment import ConfigError
 from selectimprove.experiment.specs import LoraSpec
-from selectimprove.tasks.specs import FieldSpec
+from selectimprove.tasks.specs import TaskSpec
 from selectimprove.training.sampling import pick_tokens
 
 
@@ -40,7 +40,7 @@ def test_paper_preset_is_the_paper() -> None:
     config = merge_defaults(CONFIG, yaml.safe_load((PRESETS / "paper.yaml").read_text()))
     experiment = load_experiment(config, SCHEMA)
     assert experiment.model.source == "Qwen/Qwen2.5-1.5B-Instruct"
-    assert experiment.make_data_spec("sft_FB", 0).field == FieldSpec(11, "fixed")
+    assert experiment.make_data_spec("sft_FB", 0).task == TaskSpec("field", {"order": 11, "symbol_map": "fixed"})
     lora = LoraSpec(rank=64, alpha=128, dropout=0.05)
     for run in ("F", "B", "FB"):
         spec = experiment.make_sft_spec(run, 0)
@@ -70,10 +70,10 @@ GOOD = {
         "suites.forced_2_5.problems": 44,
     },
     "smallest order": UNDRAWN
-    | {"fields.gf11.order": 5, "datasets.defaults.steps": "6-9"}
+    | {"tasks.gf11.order": 5, "datasets.defaults.steps": "6-9"}
     | {f"datasets.sft_{name}.steps": "6-9" for name in ("F", "B", "FB")}
     | {"datasets.rl_2_5.steps": "6-9"},
-    "largest order": {"fields.gf11.order": 97},
+    "largest order": {"tasks.gf11.order": 97},
     "run from an RL run": UNDRAWN | {"rl.FB_rl_6_9.start": "FB_rl_2_5"},
     "sentences from a pinned hub id": {
         "model.source": "Qwen/Qwen2.5-1.5B-Instruct",
@@ -190,9 +190,9 @@ def load_preset(changes: dict, config: dict = CONFIG):
 
 
 def test_null_drops_an_entry_of_every_section() -> None:
-    config = change({"fields.gf13": {"order": 13}})
+    config = change({"tasks.gf13": {"task": "field", "order": 13}})
     dropped = {
-        "fields": {"gf13": None},
+        "tasks": {"gf13": None},
         "datasets": {"sft_B": None},
         "sft": {"B": None},
         "rl": {"B_rl_2_5": None, "B_rl_6_9": None},
@@ -202,7 +202,7 @@ def test_null_drops_an_entry_of_every_section() -> None:
     }
     runs = {"figures": {**dropped["figures"], "figure2": {"runs": ["F_rl_6_9", "*_rl_2_5"]}}, "claims": []}
     experiment = load_preset({**dropped, **runs}, config)
-    assert list(experiment.fields) == ["gf11"]
+    assert list(experiment.tasks) == ["gf11"]
     assert set(experiment.datasets) == {"sft_F", "sft_FB", "rl_2_5", "rl_6_9"}
     assert set(experiment.sft_values) == {"F", "FB"}
     assert set(experiment.rl_values) == {"F_rl_2_5", "F_rl_6_9", "FB_rl_2_5", "FB_rl_6_9"}
@@ -223,7 +223,7 @@ def test_null_drops_a_grid_and_one_of_the_entries_that_a_grid_stands_for() -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"fields": {"gf11": None}}, r"datasets\.\w+\.field: field 'gf11' is not declared; declared are none$"),
+        ({"tasks": {"gf11": None}}, r"datasets\.\w+\.task: task 'gf11' is not declared; declared are none$"),
         ({"datasets": {"rl_2_5": None}}, r"rl\.\w+\.dataset: data set 'rl_2_5' is not declared; declared are sft_F,"),
         ({"sft": {"F": None}}, r"rl\.F_rl_2_5\.start: run 'F' is not declared; declared are B, FB, "),
         ({"rl": {"F_rl_6_9": None}}, r"figures\.figure2\.runs: run 'F_rl_6_9' is not declared; declared are F, B"),
@@ -233,7 +233,7 @@ def test_null_drops_a_grid_and_one_of_the_entries_that_a_grid_stands_for() -> No
             r"claims\.core\.start_F\.figure: figure 'figure4' is not declared; declared are ",
         ),
         ({"rl": {"defaults": None}}, r"rl\.defaults: found None, must be object"),
-        ({"fields": {"defaults": None}}, r"fields\.defaults: found None, must be object"),
+        ({"tasks": {"defaults": None}}, r"tasks\.defaults: found None, must be object"),
         ({"figures": None}, r"figures: found None, must be object"),
         (
             {"figures": {"figure2": "null"}},
@@ -301,6 +301,7 @@ def test_mistakes_in_claims_are_told(changes, message, tmp_path) -> None:
             {},
             r"kind: found 'composition', but .* steps_6_9 has problems of evaluation, inversion$",
         ),
+        ({"parts": 2}, {}, r"parts: found 2, but the suite steps_6_9 has 1 to 1 parts$"),
         (
             {"suite": "forced_6_9", "kind": "all"},
             {"suites.forced_6_9.forced_strategies": ["forward"]},
@@ -309,14 +310,14 @@ def test_mistakes_in_claims_are_told(changes, message, tmp_path) -> None:
         (
             {"suite": "held_out"},
             {
-                "fields.gf13": {"order": 13},
-                "datasets.gf13": {"field": "gf13"},
+                "tasks.gf13": {"task": "field", "order": 13},
+                "datasets.gf13": {"task": "gf13"},
                 "suites.held_out": {"dataset": "gf13"},
             },
-            r"terms: FB is over the field gf11, but the suite held_out is over gf13$",
+            r"terms: FB is of the task gf11, but the suite held_out is of gf13$",
         ),
     ],
-    ids=["kind without problems", "no compositions", "strategy that is not forced", "another field"],
+    ids=["kind without problems", "no compositions", "other parts", "strategy that is not forced", "another task"],
 )
 def test_claim_about_completions_that_will_not_be_is_refused(claim, changes, message, tmp_path) -> None:
     file = tmp_path / "claims.yaml"

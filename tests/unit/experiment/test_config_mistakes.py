@@ -12,7 +12,7 @@ BAD = {
     # unknown keys and words
     "unknown key on top": ({"sede": [0]}, r"config: unknown key 'sede' \(did you mean 'seeds'\?\)"),
     "unknown key of the model": ({"model.txt": "symbolic"}, r"model: unknown key 'txt' \(did you mean 'text'\?\)"),
-    "unknown key of the field": ({"fields.gf11.size": 11}, r"fields\.gf11: unknown key 'size'; allowed are order"),
+    "unknown key of the task": ({"tasks.gf11.size": 11}, r"tasks\.gf11: unknown key 'size'; allowed are task, order"),
     "unknown key of the architecture": ({"model.architecture.width": 1}, r"model\.architecture: unknown key 'width'"),
     "unknown key of pretraining": ({"pretrain.beta": 1}, r"pretrain: unknown key 'beta'"),
     "unknown key of a data set": ({"datasets.rl_6_9.step": "6-9"}, r"datasets\.rl_6_9: unknown key 'step' .*'steps'"),
@@ -35,10 +35,18 @@ BAD = {
     ),
     "unknown split": ({"datasets.rl_2_5.sizes": {"dev": 5}}, r"datasets\.rl_2_5\.sizes: unknown key 'dev'"),
     "unknown symbol map": (
-        {"fields.gf11.symbol_map": "none"},
-        r"fields\.gf11\.symbol_map: 'none' .*allowed are fixed, per_problem",
+        {"tasks.gf11.symbol_map": "none"},
+        r"tasks\.gf11\.symbol_map: 'none' .*allowed are fixed, per_problem",
     ),
     "unknown text form": ({"model.text": "prose"}, r"model\.text: 'prose' .*allowed are symbolic, sentences"),
+    "unknown tracker": (
+        {"execution.report_to": ["tensorbord"]},
+        r"execution\.report_to\.0: 'tensorbord' is not allowed; allowed are clearml, .*tensorboard, ",
+    ),
+    "tracker that is no list": (
+        {"execution.report_to": "tensorboard"},
+        r"execution\.report_to: found 'tensorboard', must be array",
+    ),
     "unknown loss": ({"rl.F_rl_2_5.loss_type": "ppo"}, r"rl\.F_rl_2_5\.loss_type: 'ppo' .*allowed are grpo"),
     "name with a line break": ({"sft.F\n": {"dataset": "sft_F"}}, r"sft: found 'F\\n', must be letters, digits"),
     "unusable name": ({"sft.F-1": {"dataset": "sft_F"}}, r"sft: found 'F-1', must be letters, digits"),
@@ -94,7 +102,7 @@ BAD = {
     ),
     "fraction for a count": ({"rl.F_rl_2_5.updates": 1.5}, r"rl\.F_rl_2_5\.updates: found 1\.5, must be integer"),
     "float for a count": ({"rl.F_rl_2_5.updates": 100.0}, r"rl\.F_rl_2_5\.updates: found 100\.0, must be integer"),
-    "float for the order": ({"fields.gf11.order": 11.0}, r"fields\.gf11\.order: found 11\.0, must be integer"),
+    "float for the order": ({"tasks.gf11.order": 11.0}, r"tasks\.gf11\.order: found 11\.0, must be integer"),
     "float for a seed": ({"seeds": [0.0]}, r"seeds\.0: found 0\.0, must be integer"),
     "truth for a count": ({"seeds": [True]}, r"seeds\.0: found True, must be integer"),
     "not a number": ({"rl.F_rl_2_5.beta": float("nan")}, r"rl\.F_rl_2_5\.beta: found nan"),
@@ -188,10 +196,10 @@ BAD = {
         r"steps: .* must be a range .* 999",
     ),
     # the field, shares and step ranges
-    "composite order": ({"fields.gf11.order": 9}, r"fields\.gf11\.order: found 9, must be a prime number from 5 to 97"),
-    "even order": ({"fields.gf11.order": 4}, r"fields\.gf11\.order: found 4, must be a prime"),
-    "order too large": ({"fields.gf11.order": 101}, r"fields\.gf11\.order: found 101, must be a prime"),
-    "order too small": ({"fields.gf11.order": 3}, r"fields\.gf11\.order: found 3, must be a prime"),
+    "composite order": ({"tasks.gf11.order": 9}, r"tasks\.gf11\.order: found 9, must be a prime number from 5 to 97"),
+    "even order": ({"tasks.gf11.order": 4}, r"tasks\.gf11\.order: found 4, must be a prime"),
+    "order too large": ({"tasks.gf11.order": 101}, r"tasks\.gf11\.order: found 101, must be a prime"),
+    "order too small": ({"tasks.gf11.order": 3}, r"tasks\.gf11\.order: found 3, must be a prime"),
     "steps the wrong way round": ({"datasets.rl_2_5.steps": "5-2"}, r"datasets\.rl_2_5\.steps: found '5-2', .*lower"),
     "steps from zero": ({"datasets.rl_2_5.steps": "0-3"}, r"datasets\.rl_2_5\.steps: found '0-3', .*such as 2-5"),
     "steps in words": ({"datasets.rl_2_5.steps": "x"}, r"datasets\.rl_2_5\.steps: found 'x', .*such as 2-5"),
@@ -225,13 +233,13 @@ BAD = {
         {"pretrain.steps.forward": "1-25"},
         r"pretrain\.steps\.forward: found 1-25 in 1-1 parts, .*24 steps",
     ),
-    "more steps than labels in the pretraining of one field": (
-        {"fields.gf11.pretrain": {"parts": "1-2"}},
-        r"fields\.gf11\.pretrain\.steps\.forward: found 1-18 in 1-2 parts, .*24 steps",
+    "more steps than labels in the pretraining of one task": (
+        {"tasks.gf11.pretrain": {"parts": "1-2"}},
+        r"tasks\.gf11\.pretrain\.steps\.forward: found 1-18 in 1-2 parts, .*24 steps",
     ),
-    "unknown key of the pretraining of one field": (
-        {"fields.gf11.pretrain": {"beta": 1}},
-        r"fields\.gf11\.pretrain: unknown key 'beta'",
+    "unknown key of the pretraining of one task": (
+        {"tasks.gf11.pretrain": {"beta": 1}},
+        r"tasks\.gf11\.pretrain: unknown key 'beta'",
     ),
     "kinds that sum to more": (
         {"datasets.rl_2_5.kinds": {"evaluation": 0.75, "inversion": 0.5}},
@@ -297,21 +305,21 @@ BAD = {
     ),
     "SFT and RL of one name": ({"rl.FB": {"start": "F", "dataset": "rl_2_5"}}, r"rl\.FB: .*has this name already"),
     "data set of SFT not declared": ({"sft.F.dataset": "sft_G"}, r"sft\.F\.dataset: data set 'sft_G' is not declared"),
-    "field of a data set not declared": (
-        {"datasets.rl_6_9.field": "gf12"},
-        r"datasets\.rl_6_9\.field: field 'gf12' is not declared; declared are gf11",
+    "task of a data set not declared": (
+        {"datasets.rl_6_9.task": "gf12"},
+        r"datasets\.rl_6_9\.task: task 'gf12' is not declared; declared are gf11",
     ),
-    "RL over another field": (
-        {"fields.gf13": {"order": 13}, "datasets.rl_6_9.field": "gf13"},
-        r"rl\.F_rl_6_9\.dataset: rl_6_9 is over the field gf13, but the run starts from a model over gf11",
+    "RL of another task": (
+        {"tasks.gf13": {"task": "field", "order": 13}, "datasets.rl_6_9.task": "gf13"},
+        r"rl\.F_rl_6_9\.dataset: rl_6_9 is of the task gf13, but the run starts from a model of gf11",
     ),
-    "no suite over the field of a run": (
+    "no suite of the task of a run": (
         {
-            "fields.gf13": {"order": 13},
-            "datasets.held_out": {"field": "gf13", "steps": "6-9"},
+            "tasks.gf13": {"task": "field", "order": 13},
+            "datasets.held_out": {"task": "gf13", "steps": "6-9"},
             "suites.steps_6_9.dataset": "held_out",
         },
-        r"figures\.figure2\.suites: none is over the field gf11 of the run F_rl_6_9",
+        r"figures\.figure2\.suites: none is of the task gf11 of the run F_rl_6_9",
     ),
     "unknown word for strategies": (
         {"datasets.sft_F.strategies": "best"},
@@ -386,7 +394,7 @@ def test_mistake_is_told_in_one_line_that_names_the_key(changes, message) -> Non
 
 
 ENTRIES = {
-    "fields": {},
+    "tasks": {"task": "field", "order": 11},
     "datasets": {},
     "sft": {"dataset": "sft_F"},
     "rl": {"start": "F", "dataset": "rl_2_5"},

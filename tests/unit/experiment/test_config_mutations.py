@@ -81,7 +81,7 @@ def test_any_configuration_loads_or_is_refused_in_one_line(config) -> None:
     except ConfigError as error:
         assert str(error).splitlines() == [str(error)]
         return
-    entries = (experiment.datasets, experiment.sft_values, experiment.rl_values, experiment.suites, experiment.fields)
+    entries = (experiment.datasets, experiment.sft_values, experiment.rl_values, experiment.suites, experiment.tasks)
     names = [experiment.preset, *experiment.figures, *experiment.tables, *(name for names in entries for name in names)]
     assert all(re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) for name in names)
     for name in [*experiment.figures, *experiment.tables]:

@@ -5,7 +5,7 @@ from importlib import metadata
 import pytest
 import yaml
 
-from selectimprove.experiment.environment import check_environment, check_space, find_other_versions
+from selectimprove.experiment.environment import check_environment, check_space, check_trackers, find_other_versions
 from selectimprove.experiment.experiment import ConfigError
 
 
@@ -48,6 +48,17 @@ def test_missing_package_is_an_error(tmp_path, strict) -> None:
 
 def test_nothing_is_pinned_without_the_file_of_pins(tmp_path) -> None:
     assert find_other_versions(tmp_path / "none.yaml") == {}
+
+
+def test_tracker_that_is_not_installed_is_told(tmp_path, monkeypatch) -> None:
+    """Also where a folder has its name, such as wandb leaves."""
+    check_trackers([])
+    check_trackers(["torch"])
+    (tmp_path / "no_such_tracker").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    told = "^execution.report_to: no_such_tracker is not installed: pip install no-such-tracker, or leave it out$"
+    with pytest.raises(ConfigError, match=told):
+        check_trackers(["torch", "no_such_tracker"])
 
 
 def test_space_is_checked_and_nothing_is_made(tmp_path) -> None:

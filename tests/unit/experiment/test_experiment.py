@@ -7,7 +7,7 @@ from configurations import CONFIG, UNDRAWN, load
 
 from selectimprove.experiment.specs import StepsSpec
 from selectimprove.measurement.scores import RUN_COLUMNS
-from selectimprove.tasks.specs import FieldSpec
+from selectimprove.tasks.specs import TaskSpec
 
 
 @pytest.mark.parametrize(
@@ -15,14 +15,14 @@ from selectimprove.tasks.specs import FieldSpec
     [
         {"seeds": [1]},
         {"seeds": [0, 1]},
-        {"fields.gf11.order": 13},
-        {"fields.gf11.symbol_map": "per_problem"},
+        {"tasks.gf11.order": 13},
+        {"tasks.gf11.symbol_map": "per_problem"},
         {"pretrain.updates": 2001},
         {"pretrain.threads": 2},
         {"execution.threads": 2},
         {"execution.processes": 2},
         {"execution.sft_micro_batches": 2},
-        {"fields.gf11.pretrain": {"updates": 2001}},
+        {"tasks.gf11.pretrain": {"updates": 2001}},
         {"model.architecture.layers": 4},
         {"datasets.rl_6_9.kinds": {"evaluation": 0.75, "inversion": 0.25}},
         {"datasets.sft_B.sizes": {"train": 10}},
@@ -44,9 +44,10 @@ def test_figure_digest_follows_what_is_upstream(changes, experiment) -> None:
     [
         {"rl.F_rl_2_5.beta": 0.1},
         {"suites.steps_2_5.temperature": 1.0},
-        {"fields.gf13": {"order": 13, "pretrain": {"updates": 2001}}},
+        {"tasks.gf13": {"task": "field", "order": 13, "pretrain": {"updates": 2001}}},
         {"disk_gb": 2},
         {"strict_versions": True},
+        {"execution.report_to": ["tensorboard"]},
         {"resources.rl.gpu": 1},
         {"tables.decomposition_table.runs": ["FB_rl_6_9"]},
     ],
@@ -83,12 +84,12 @@ def test_runs_are_evaluated_on_what_figures_take(experiment) -> None:
     assert only.list_evaluations() == [("F", "steps_6_9"), ("F_rl_2_5", "steps_6_9")]
 
 
-def test_runs_are_evaluated_on_suites_over_their_own_field() -> None:
+def test_runs_are_evaluated_on_suites_of_their_own_task() -> None:
     experiment = load(
         {
-            "fields.gf13": {"order": 13},
-            "datasets.sft_gf13": {"field": "gf13", "strategies": {"forward": 1, "backward": 0}},
-            "datasets.rl_gf13": {"field": "gf13", "steps": "6-9"},
+            "tasks.gf13": {"task": "field", "order": 13},
+            "datasets.sft_gf13": {"task": "gf13", "strategies": {"forward": 1, "backward": 0}},
+            "datasets.rl_gf13": {"task": "gf13", "steps": "6-9"},
             "sft.gf13": {"dataset": "sft_gf13"},
             "rl.gf13_rl": {"start": "gf13", "dataset": "rl_gf13"},
             "suites.gf13": {"dataset": "rl_gf13"},
@@ -102,17 +103,17 @@ def test_runs_are_evaluated_on_suites_over_their_own_field() -> None:
         ("F_rl_6_9", "steps_6_9"),
         ("gf13_rl", "gf13"),
     )
-    assert [spec.run_settings[run]["field_order"] for run in ("F_rl_6_9", "gf13_rl")] == [11, 13]
-    assert experiment.make_pretrain_spec("gf13", 0).field.order == 13
+    assert [spec.run_settings[run]["values"] for run in ("F_rl_6_9", "gf13_rl")] == [11, 13]
+    assert experiment.make_pretrain_spec("gf13", 0).task.settings["order"] == 13
 
 
-def test_a_field_overrides_how_its_base_is_pretrained(experiment) -> None:
+def test_a_task_overrides_how_its_base_is_pretrained(experiment) -> None:
     own = {"steps": {"backward": "1-4"}, "muon": None, "updates": 900}
-    changed = load({"fields.gf13": {"order": 13, "pretrain": own}})
+    changed = load({"tasks.gf13": {"task": "field", "order": 13, "pretrain": own}})
     spec = changed.make_pretrain_spec("gf13", 0)
     assert (spec.steps, spec.muon, spec.updates) == (StepsSpec(forward=(1, 18), backward=(1, 4)), None, 900)
     assert spec.learning_rate == CONFIG["pretrain"]["learning_rate"]
-    assert spec.field == FieldSpec(13, "fixed")
+    assert spec.task == TaskSpec("field", {"order": 13, "symbol_map": "fixed"})
     assert changed.make_pretrain_spec("gf11", 0) == experiment.make_pretrain_spec("gf11", 0)
 
 

@@ -7,7 +7,7 @@ from selectimprove.experiment import messages
 
 def test_jobs_in_words(experiment):
     assert messages.describe_dataset(experiment, "rl_6_9") == "7,552 problems of 6-9 steps"
-    assert messages.describe_pretraining(experiment, "gf11") == "1,800 updates over GF(11)"
+    assert messages.describe_pretraining(experiment, "gf11") == "1,800 updates on GF(11)"
     assert messages.describe_sft(experiment, "FB") == "1 epoch of 12,800 pairs, 2-5 steps"
     assert messages.describe_rl(experiment, "FB_rl_6_9") == "100 RL steps on 6-9 steps from FB"
     assert messages.describe_evaluation(experiment, "FB_rl_6_9", "steps_6_9") == (

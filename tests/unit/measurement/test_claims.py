@@ -103,6 +103,19 @@ def test_measures_of_routing():
         assert judge(make_claim(measure=measure, terms={"FB": 1}), rows)["statistic"] == pytest.approx(value)
 
 
+def test_measure_of_whole_traces_and_the_number_of_parts():
+    """Of four compositions two are right from the first step to the last; a third has the right answer alone."""
+    rows = pd.concat([make_rows("FB", 0, "composition", 6, [True, True, True, False]) for _ in range(2)])
+    rows["problem_id"] = [f"p{index}" for index in range(len(rows))]
+    rows["first_wrong_step"] = pd.array([None, None, 3, 0] + [1] * 4, dtype="Int64")
+    rows["parts"] = [3] * 4 + [2] * 4
+    claim = {"terms": {"FB": 1}, "kind": "composition"}
+    for measure, parts, value in (("whole_share", 3, 0.5), ("whole_share", None, 0.25), ("accuracy", 2, 0.75)):
+        assert judge(make_claim(measure=measure, parts=parts, **claim), rows)["statistic"] == pytest.approx(value)
+    with pytest.raises(ValueError, match="claim ahead: there are no scores of run FB"):
+        judge(make_claim(parts=4, **claim), rows)
+
+
 def test_seeds_widen_the_interval():
     """Two seeds far apart: problems alone would give a narrow interval around their mean."""
     scores = pd.concat(

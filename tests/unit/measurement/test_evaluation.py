@@ -18,7 +18,8 @@ from selectimprove.provenance.records import digest_checkpoint, digest_path, rea
 from selectimprove.tasks.data import read_rows
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem, compose_problems
-from selectimprove.tasks.strategies import STRATEGIES, write_solution
+from selectimprove.tasks.programs import Programs
+from selectimprove.tasks.strategies import OPENING_NAMES, STRATEGIES, write_solution
 from selectimprove.tasks.texts import TEXT_FORMS
 from selectimprove.training.models import create_tokenizer, encode_completion, encode_prompt
 
@@ -36,7 +37,7 @@ def test_evaluation_fills_every_column(tmp_path, base, rl_data):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     record = read_record(tmp_path / "one")
     assert build_spec(EvaluationSpec, record["spec"]) == spec
-    inputs = [rl_data / "test.jsonl", rl_data / "field.json", base, tmp_path / "other"]
+    inputs = [rl_data / "test.jsonl", rl_data / "task.json", base, tmp_path / "other"]
     assert record["inputs"] == {str(path): digest_path(path) for path in inputs}
     assert list(table) == list(COLUMNS)
     assert len(table) == 2 * 12 * 2
@@ -73,6 +74,7 @@ def test_forced_completions_open_as_they_are_made_to(tmp_path, base, rl_data):
 
 FIELD = Field(11, tuple(range(11)))
 PROBLEM = Problem("inversion", FIELD, 3, (("add", 5), ("multiply", 7)) * 5)
+PROGRAM = Problem("inversion", Programs(3, 5), "bca", (("rotate", 1), ("shift", 1, 2)))
 COMPOSITION = compose_problems(["evaluation", "inversion"], [3, 2], FIELD, 4, PROBLEM.operations[:5], 7)
 
 
@@ -83,27 +85,28 @@ def load_smollm2_tokenizer():
 
 
 TOKENIZERS = {
-    "words": ("symbolic", lambda: create_tokenizer(11)),
-    "qwen": ("sentences", make_qwen_tokenizer),
-    "llama": ("sentences", lambda: make_base_tokenizer("<s> $A </s>")),
-    "smollm2": ("sentences", load_smollm2_tokenizer),
+    "words": ("symbolic", create_tokenizer),
+    "qwen": ("sentences", lambda _: make_qwen_tokenizer()),
+    "llama": ("sentences", lambda _: make_base_tokenizer("<s> $A </s>")),
+    "smollm2": ("sentences", lambda _: load_smollm2_tokenizer()),
 }
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("problem", [PROBLEM, COMPOSITION], ids=["single", "composition"])
+@pytest.mark.parametrize("problem", [PROBLEM, COMPOSITION, PROGRAM], ids=["single", "composition", "program"])
 @pytest.mark.parametrize(("form", "make_tokenizer"), TOKENIZERS.values(), ids=TOKENIZERS)
 def test_forced_beginning_is_what_sft_showed(form, make_tokenizer, problem, strategy):
     """The tokens of a forced opening, and then of all that is forced, are the first of the whole right completion."""
-    tokenizer, text = make_tokenizer(), TEXT_FORMS[form]
+    tokenizer, text = make_tokenizer(problem.task), TEXT_FORMS[form]
     for opening in evaluation.write_openings(problem, strategy, text):
-        first, *rest = text.split_pieces(write_solution(problem, [strategy] * len(problem.parts), text))
+        first, *rest = text.split_pieces(write_solution(problem, [strategy] * len(problem.parts), text), problem.task)
         completion = text.join_parts([opening, *rest])
-        name = opening.removesuffix(f" {opening.split(' ')[-1]}")
+        name = text.write_opening(OPENING_NAMES[strategy], problem.part_labels[0])
         beginning = evaluation.begin_first_step(opening, problem, strategy, text)
         assert completion.startswith(beginning) and len(beginning) > len(opening)
         assert first.startswith(name)
-        for forced in (name, opening, beginning):
+        whole = (opening,) if problem is not PROGRAM else ()  # its quotation mark may be one token with the line's end
+        for forced in (name, *whole, beginning):
             ids = evaluation.encode_words(tokenizer, forced)
             assert encode_completion(tokenizer, completion)[: len(ids)] == ids
 

@@ -166,7 +166,7 @@ def ask_many_lengths(config, entry):
     """All that the text form has labels for, in the first suite and those of the same problems; the others are left."""
     asked = config["suites"][entry["suites"][0]]["dataset"]
     config["datasets"]["long"] = {
-        "field": config["datasets"][asked].get("field", "gf11"),
+        "task": config["datasets"][asked].get("task", "gf11"),
         "steps": "1-24",
         "sizes": {"validation": 24},
     }
@@ -207,15 +207,15 @@ def force_last_checkpoint(config, entry):
             config["suites"][suite]["checkpoints"] = "last"
 
 
-def add_suite_of_another_field(config, entry):
+def add_suite_of_another_task(config, entry):
     entry["suites"].append("gf13_steps_6_9" if "gf13_steps_6_9" not in entry["suites"] else "steps_6_9")
 
 
-def add_run_of_another_field(config, entry):
-    """And a suite over that field, of problems that the others may not have."""
-    field = "stated" if "gf13_steps_6_9" in entry["suites"] else "gf13"
-    entry["suites"] = list(dict.fromkeys([*entry["suites"], f"{field}_steps_6_9"]))
-    entry["runs"].append(f"{field}_FB_rl_6_9" if entry["runs"][0] in config["rl"] else f"{field}_FB")
+def add_run_of_another_task(config, entry):
+    """And a suite of that task, of problems that the others may not have."""
+    task = "stated" if "gf13_steps_6_9" in entry["suites"] else "gf13"
+    entry["suites"] = list(dict.fromkeys([*entry["suites"], f"{task}_steps_6_9"]))
+    entry["runs"].append(f"{task}_FB_rl_6_9" if entry["runs"][0] in config["rl"] else f"{task}_FB")
 
 
 def lengthen_names(config, entry):
@@ -272,8 +272,8 @@ DRAWN = {
     add_forced_suite: set(),
     force_all: set(),
     force_last_checkpoint: ALL - {"forced_skill", "decomposition"},
-    add_suite_of_another_field: set(),
-    add_run_of_another_field: {"figure2", "figure3", "failures"},
+    add_suite_of_another_task: set(),
+    add_run_of_another_task: {"figure2", "figure3", "failures"},
 }
 CROWDING = (lengthen_names, train_at_length, ask_many_lengths)
 TWINS = (add_twin, add_near_twin)  # those drawn run by run show any number of them

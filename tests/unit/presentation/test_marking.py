@@ -24,7 +24,7 @@ SOLVED = st.tuples(problems(), st.tuples(st.sampled_from(list(STRATEGIES)))) | a
 def write(problem, strategies, text) -> str:
     parts = zip(problem.parts, problem.part_labels, strategies, strict=True)
     return text.join_parts(
-        [text.write_completion(STRATEGIES[name](part), part.field, label) for part, label, name in parts]
+        [text.write_completion(STRATEGIES[name](part), part.task, label) for part, label, name in parts]
     )
 
 
@@ -39,7 +39,7 @@ def spoiled(draw, true: str) -> str:
 def find_wrong_piece(completion, problem, text) -> int | None:
     """Return where the wrong piece must be, by reading part after part."""
     place = 0
-    written = [completion] if len(problem.parts) == 1 else text.split_parts(completion)
+    written = [completion] if len(problem.parts) == 1 else text.split_parts(completion, problem.task)
     for part, own in zip(problem.parts, written, strict=False):
         label = f"L{part.first_label} " if len(problem.parts) > 1 and text is SYMBOLIC else ""
         if not own.startswith(label):
@@ -66,7 +66,7 @@ def test_right_trace_is_right_throughout(text, solved) -> None:
 @each_text
 @given(completion=st.text() | st.lists(st.sampled_from(["x", "y", "e1", "L1", "A", "", "\n", "+"])).map(" ".join))
 def test_pieces_of_any_text_join_back(text, completion) -> None:
-    assert text.join_parts(text.split_pieces(completion)) == completion
+    assert text.join_parts(text.split_pieces(completion, GF11)) == completion
 
 
 @each_text
@@ -113,7 +113,7 @@ def test_expected_piece_removes_the_error(text, solved, data) -> None:
 @given(problem=problems(), completion=st.text())
 def test_completion_without_a_strategy_should_open_as_suits(text, problem, completion) -> None:
     marked = mark_completion(completion, problem, text)
-    suited = text.split_pieces(write(problem, [SUITED[problem.kind]], text))
+    suited = text.split_pieces(write(problem, [SUITED[problem.kind]], text), problem.task)
     assert (marked[0].state, marked[0].expected) == ("wrong", suited[0])
 
 
@@ -122,9 +122,9 @@ def test_completion_without_a_strategy_should_open_as_suits(text, problem, compl
 def test_missing_part_should_open_as_suits(text, problem_and_strategies, data) -> None:
     problem, strategies = problem_and_strategies
     kept = data.draw(st.integers(1, len(problem.parts) - 1))
-    parts = text.split_parts(write(problem, strategies, text))
+    parts = text.split_parts(write(problem, strategies, text), problem.task)
     marked = mark_completion(text.join_parts(parts[:kept]), problem, text)
-    suited = text.split_pieces(write(problem, [SUITED[part.kind] for part in problem.parts], text))
+    suited = text.split_pieces(write(problem, [SUITED[part.kind] for part in problem.parts], text), problem.task)
     assert marked[-1] == MarkedPiece("", "wrong", suited[sum(part.steps + 2 for part in problem.parts[:kept])])
     assert {piece.state for piece in marked[:-1]} == {"right"}
 
@@ -171,8 +171,8 @@ def test_marks_of_a_completion_in_sentences() -> None:
 def test_marks_of_a_composition() -> None:
     """The second part is held against the strategy that it opens with, whatever the first one opened with."""
     problem = compose_problems(["evaluation", "inversion"], [2, 1], GF11, 4, (*EVALUATION.operations, ("add", 1)), 7)
-    forward = SYMBOLIC.split_pieces(write(problem, ["forward", "forward"], SYMBOLIC))
-    assert forward[:4] == SYMBOLIC.split_pieces(f"L7 {FORWARD}")
+    forward = SYMBOLIC.split_pieces(write(problem, ["forward", "forward"], SYMBOLIC), problem.task)
+    assert forward[:4] == SYMBOLIC.split_pieces(f"L7 {FORWARD}", problem.task)
     completion = SYMBOLIC.join_parts([*forward[:5], "L9 - e1 e1"])
     assert mark_completion(completion, problem, SYMBOLIC) == [
         *(MarkedPiece(piece, "right", None) for piece in forward[:5]),

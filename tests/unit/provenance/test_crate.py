@@ -49,7 +49,7 @@ def test_crate_is_valid_and_has_the_whole_chain(results):
     assert {"evaluation/FB.parquet", "sft/FB/0/", "sft/FB/seed0/metrics.csv"} < set(figure["object"])
     training = entities["#job/sft/FB_rl_6_9/25"]
     assert training["result"] == ["sft/FB_rl_6_9/25/", "sft/FB_rl_6_9/50/"]
-    assert training["object"] == ["sft/FB/0/", "sft/data/field.json", "sft/data/train.jsonl", "#spec/sft/FB_rl_6_9/25"]
+    assert training["object"] == ["sft/FB/0/", "sft/data/task.json", "sft/data/train.jsonl", "#spec/sft/FB_rl_6_9/25"]
     assert json.loads(entities["#spec/sft/FB_rl_6_9/25"]["value"][0]) == {"run": "FB_rl_6_9"}
     assert entities["#job/sft/base"]["result"] == ["sft/base/"]
 

@@ -78,7 +78,7 @@ def test_untouched_figure_matches_and_is_told_as_a_tree(figure, capsys):
     status, verdicts, output = trace(figure, capsys)
     assert status == 0
     scores, metrics = [f"scores/{run}.parquet" for run in RUNS], [f"sft/{run}/seed0/metrics.csv" for run in RUNS[:3]]
-    data = ["checkpoints/data/train.jsonl", "checkpoints/data/field.json"]
+    data = ["checkpoints/data/train.jsonl", "checkpoints/data/task.json"]
     assert set(verdicts) == {str(figure), *scores, *metrics, *CHECKPOINTS, *data, "checkpoints/base"}
     assert output.endswith("\n22 artifacts: 22 matches\n")
     assert output.startswith(
@@ -111,7 +111,7 @@ def test_sidecar_stands_for_its_files(figure, capsys):
         ("checkpoints/F_rl_6_9/50/provenance.json", 5),
         ("checkpoints/base", 1),
         ("checkpoints/data/test.jsonl", 1),
-        ("checkpoints/data/field.json", 1),
+        ("checkpoints/data/task.json", 1),
         ("checkpoints/data", 3),
     ],
 )
@@ -130,7 +130,7 @@ def test_trace_starts_anywhere(figure, capsys, start, above):
         "checkpoints/B/0",
         "checkpoints/base",
         "checkpoints/data/train.jsonl",
-        "checkpoints/data/field.json",
+        "checkpoints/data/task.json",
     ],
 )
 @pytest.mark.parametrize(("damage", "verdict"), [(change_a_byte, "differs"), (remove, "missing")])
@@ -181,7 +181,7 @@ def test_checkpoint_and_data_without_a_record_are_told(figure, capsys):
     (Path("checkpoints/data") / RECORD).unlink()
     status, verdicts, output = trace(figure, capsys)
     assert status == 1
-    names = ["checkpoints/B/0", "checkpoints/data/train.jsonl", "checkpoints/data/field.json"]
+    names = ["checkpoints/B/0", "checkpoints/data/train.jsonl", "checkpoints/data/task.json"]
     assert find_bad(verdicts) == dict.fromkeys(names, "untraced")
     assert "nothing is recorded of what it was made from" in output
 

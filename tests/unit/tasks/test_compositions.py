@@ -7,18 +7,23 @@ import re
 from collections import Counter
 
 import pytest
-from composition_samples import find_content, solve_prompt, split_prompt
-from generators import LABEL_POOL, run_chain
+from composition_samples import find_content, split_prompt
+from generators import LABEL_POOL
+from oracles import run_chain, solve_prompt
 
 from selectimprove.tasks.data import make_rows, read_rows, write_dataset
+from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import check_capacity, count_strata, sample_problems
 from selectimprove.tasks.rewards import verify_completion
-from selectimprove.tasks.specs import KINDS, SPLITS, DatasetSpec, DataSpec, FieldSpec
+from selectimprove.tasks.specs import KINDS, SPLITS, DatasetSpec, DataSpec, TaskSpec
 from selectimprove.tasks.strategies import STRATEGIES, read_completion
 from selectimprove.tasks.texts import TEXT_FORMS
 
 HALVES = {"forward": 0.5, "backward": 0.5}
-GF5, GF11 = FieldSpec(5, "fixed"), FieldSpec(11, "fixed")
+GF5, GF11, STATED = (
+    TaskSpec("field", {"order": order, "symbol_map": symbol_map})
+    for order, symbol_map in ((5, "fixed"), (11, "fixed"), (11, "per_problem"))
+)
 SMALL = {"train": 1, "validation": 1, "test": 1}
 
 
@@ -27,7 +32,7 @@ def make_spec(
 ) -> DatasetSpec:
     return DatasetSpec(
         name=name,
-        field="field",
+        task="field",
         parts=parts,
         steps=steps,
         kinds={"evaluation": evaluation, "inversion": 1 - evaluation},
@@ -36,8 +41,8 @@ def make_spec(
     )
 
 
-def sample(spec, split="train", seed=0, field=GF11, label_pool=LABEL_POOL) -> list:
-    return list(sample_problems(spec, field, split, seed, label_pool))
+def sample(spec, split="train", seed=0, task=GF11, label_pool=LABEL_POOL) -> list:
+    return list(sample_problems(spec, task, split, seed, label_pool))
 
 
 VARIANTS = list(itertools.product([5, 11], ["fixed", "per_problem"], TEXT_FORMS))
@@ -48,12 +53,21 @@ def written(request, tmp_path_factory):
     """A data set of one to four parts on disk: its spec, folder, and rows with the symbol map of each."""
     order, symbol_map, text = request.param
     dataset = make_spec((1, 4), (2, 4), strategies="suited", size=160)
-    spec, folder = DataSpec(dataset, FieldSpec(order, symbol_map), text, 3), tmp_path_factory.mktemp("data")
+    task = TaskSpec("field", {"order": order, "symbol_map": symbol_map})
+    spec, folder = DataSpec(dataset, task, text, 3), tmp_path_factory.mktemp("data")
     write_dataset(spec, folder)
-    fixed = json.loads((folder / "field.json").read_text())
+    fixed = json.loads((folder / "task.json").read_text())
     lines = [line for split in SPLITS for line in (folder / f"{split}.jsonl").read_text().splitlines()]
     rows = [json.loads(line) for line in lines]
-    return spec, folder, [(row, row["symbols"] if symbol_map == "per_problem" else fixed["symbols"]) for row in rows]
+    return (
+        spec,
+        folder,
+        [(row, row["symbols"] if symbol_map == "per_problem" else fixed["hidden"]["symbols"]) for row in rows],
+    )
+
+
+def build_field(symbols: dict[str, int]) -> Field:
+    return Field(len(symbols), tuple(symbols[f"e{index}"] for index in range(len(symbols))))
 
 
 def test_every_answer_follows_from_the_prompt_alone(written) -> None:
@@ -62,8 +76,8 @@ def test_every_answer_follows_from_the_prompt_alone(written) -> None:
     assert len(rows) == 160 + 30 + 40
     assert {len(row.get("parts", "1")) for row, _ in rows} == {1, 2, 3, 4}
     for row, symbols in rows:
-        assert sorted(symbols.values()) == list(range(spec.field.order))
-        answers = solve_prompt(row["prompt"], spec.text, symbols)
+        assert sorted(symbols.values()) == list(range(len(symbols)))
+        answers = solve_prompt(row["prompt"], build_field(symbols), spec.text)
         assert answers[-1] == row["answer"]
         told = [part["end" if part["kind"] == "evaluation" else "start"] for part in row.get("parts", [row])]
         assert answers == told
@@ -77,7 +91,7 @@ def test_prompts_state_the_map_once_or_not_at_all(written) -> None:
             pairs = re.findall(r"(e\d+) (\d+)", stated[1]) if stated else []
         else:
             pairs = re.findall(r"(e\d+) = (\d+)", row["prompt"])
-        stated_map = symbols if spec.field.symbol_map == "per_problem" else {}
+        stated_map = symbols if spec.task.settings["symbol_map"] == "per_problem" else {}
         assert pairs == [(symbol, str(element)) for symbol, element in stated_map.items()]
 
 
@@ -85,12 +99,13 @@ def test_each_part_but_the_first_is_given_the_answer_before_it(written) -> None:
     """Read from the file, whose chains are recomputed."""
     spec, _, rows = written
     compositions = [row for row, _ in rows if row["kind"] == "composition"]
+    field = Field.shuffled(spec.task.settings["order"], 0)
     assert len(compositions) > 150
     for row in compositions:
         assert row["steps"] == sum(len(part["operations"]) for part in row["parts"])
         before = None
         for part in row["parts"]:
-            assert part["end"] == run_chain(part["start"], part["operations"], spec.field.order)
+            assert part["end"] == run_chain(part["start"], part["operations"], field)
             known, answer = ("start", "end") if part["kind"] == "evaluation" else ("end", "start")
             assert before in (None, part[known])
             before = part[answer]
@@ -107,7 +122,7 @@ def test_suited_parts_are_written_in_the_strategy_of_their_kind(written) -> None
         lines = re.findall(r"(?:A|Answer:) x (?:= )?(e\d+),? y (?:= )?(e\d+)(?:\s|$)", row["completion"])
         asked = [0 if strategy == "backward" else 1 for strategy in strategies]
         answers = [symbols[line[place]] for line, place in zip(lines, asked, strict=True)]
-        assert answers == solve_prompt(row["prompt"], spec.text, symbols)
+        assert answers == solve_prompt(row["prompt"], build_field(symbols), spec.text)
         openings = opening.findall(row["completion"])
         assert openings == [{"forward": "x", "backward": "y"}[strategy] for strategy in strategies]
 
@@ -128,7 +143,7 @@ def test_rows_read_back_hold_equal_problems(written) -> None:
     spec, folder, rows = written
     pool = TEXT_FORMS[spec.text].label_pool
     for split in SPLITS:
-        expected = list(sample_problems(spec.dataset, spec.field, split, 3, pool))
+        expected = list(sample_problems(spec.dataset, spec.task, split, 3, pool))
         assert [row["problem"] for row in read_rows(folder / f"{split}.jsonl")] == expected
     assert [row for split in SPLITS for row in make_rows(spec, split)] == [row for row, _ in rows]
 
@@ -136,8 +151,7 @@ def test_rows_read_back_hold_equal_problems(written) -> None:
 def test_prompts_of_a_data_set_are_read_back(written) -> None:
     spec, folder, _ = written
     for row in read_rows(folder / "train.jsonl"):
-        told = None if spec.field.symbol_map == "per_problem" else row["problem"].field
-        assert TEXT_FORMS[spec.text].read_prompt(row["prompt"], spec.field.order, told) == row["problem"]
+        assert TEXT_FORMS[spec.text].read_prompt(row["prompt"], row["problem"].task) == row["problem"]
 
 
 def test_labels_follow_one_another_over_the_parts(written) -> None:
@@ -214,7 +228,7 @@ def test_kinds_and_lengths_of_parts_have_their_shares(share) -> None:
 def test_no_composition_repeats_within_a_split(split, share) -> None:
     """Checked where as many are drawn as the split holds chains: all of them if there is one kind alone."""
     chains = {"train": 256, "validation": 32, "test": 32}
-    sampled = sample(make_spec((2, 2), (1, 1), share, **chains), split, field=GF5)
+    sampled = sample(make_spec((2, 2), (1, 1), share, **chains), split, task=GF5)
     kinds = [tuple(part.kind for part in problem.parts) for problem in sampled]
     contents = [find_content(problem) for problem in sampled]
     assert len(set(zip(kinds, contents, strict=True))) == len(sampled) == chains[split]
@@ -253,27 +267,27 @@ def test_other_seed_split_or_name_gives_other_problems(change) -> None:
 
 
 def test_symbol_map_is_one_per_seed_or_one_per_problem() -> None:
-    fixed = {part.field for seed in (0, 1) for problem in sample(make_spec(), seed=seed) for part in problem.parts}
-    stated = sample(make_spec(), field=FieldSpec(11, "per_problem"))
+    fixed = {part.task for seed in (0, 1) for problem in sample(make_spec(), seed=seed) for part in problem.parts}
+    stated = sample(make_spec(), task=STATED)
     assert len(fixed) == 2
-    assert len({problem.field for problem in stated}) == len(stated)
+    assert len({problem.task for problem in stated}) == len(stated)
     for problem in stated:
-        assert problem.stated_map
-        assert {part.field for part in problem.parts} == {problem.field}
+        assert problem.task.stated
+        assert {part.task for part in problem.parts} == {problem.task}
 
 
 @pytest.mark.parametrize(("split", "available"), [("train", 256), ("validation", 32), ("test", 32)])
 def test_too_many_compositions_are_refused(split, available) -> None:
     """As many as there are chains of the shortest compositions, and not one more."""
-    check_capacity(make_spec((2, 3), (1, 2), **{**SMALL, split: 2 * available}), 5)
+    check_capacity(make_spec((2, 3), (1, 2), **{**SMALL, split: 2 * available}), Field.shuffled(5, 0))
     beyond = make_spec((2, 3), (1, 2), **{**SMALL, split: 2 * available + 1})
     message = (
         rf"^datasets\.data\.sizes\.{split}: {2 * available + 1} problems take {available + 1} compositions of 2 parts, "
-        rf"but over GF\(5\) only {available} distinct"
+        rf"but of GF\(5\) only {available} distinct"
     )
-    for refuse in (check_capacity, lambda spec, _: sample(spec, field=GF5)):
+    for refuse in (check_capacity, lambda spec, _: sample(spec, task=GF5)):
         with pytest.raises(ValueError, match=message):
-            refuse(beyond, 5)
+            refuse(beyond, Field.shuffled(5, 0))
 
 
 # --- Strategies of the parts.

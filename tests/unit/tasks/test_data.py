@@ -6,13 +6,14 @@ import math
 import re
 
 import pytest
-from generators import run_chain
+from oracles import run_chain
 
 from selectimprove.experiment.specs import build_spec, dump_spec, parse_spec
 from selectimprove.provenance.records import RECORD, digest_file, digest_inputs, record_dataset
 from selectimprove.tasks.data import make_rows, read_rows, write_dataset
+from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import sample_problems
-from selectimprove.tasks.specs import SPLITS, DatasetSpec, DataSpec, FieldSpec
+from selectimprove.tasks.specs import SPLITS, DatasetSpec, DataSpec, TaskSpec
 from selectimprove.tasks.texts import TEXT_FORMS
 
 VARIANTS = list(itertools.product(["fixed", "per_problem"], ["symbolic", "sentences"], [True, False]))
@@ -22,14 +23,14 @@ KEYS = {"id", "kind", "steps", "field_order", "start", "operations", "end", "fir
 def make_spec(symbol_map="fixed", text="symbolic", strategies=True, order=11, seed=3, **sizes) -> DataSpec:
     dataset = DatasetSpec(
         name="data",
-        field="field",
+        task="field",
         parts=(1, 1),
         steps=(2, 5),
         kinds={"evaluation": 0.5, "inversion": 0.5},
         strategies={"forward": 0.5, "backward": 0.5} if strategies else None,
         sizes={"train": 40, "validation": 8, "test": 16, **sizes},
     )
-    return DataSpec(dataset, FieldSpec(order, symbol_map), text, seed)
+    return DataSpec(dataset, TaskSpec("field", {"order": order, "symbol_map": symbol_map}), text, seed)
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: "-".join(map(str, variant)), scope="module")
@@ -46,15 +47,15 @@ def load_lines(folder, split) -> list[dict]:
 
 
 def test_files_and_keys(written) -> None:
-    """The splits and field.json are there, whole and under their final names."""
+    """The splits and task.json are there, whole and under their final names."""
     spec, folder = written
-    files = {"field.json", *(f"{split}.jsonl" for split in SPLITS)}
+    files = {"task.json", *(f"{split}.jsonl" for split in SPLITS)}
     assert {file.name for file in folder.iterdir()} == {RECORD, *files}
     record = json.loads((folder / RECORD).read_text())
     assert record["files"] == {name: digest_file(folder / name) for name in files}
     assert build_spec(DataSpec, record["spec"]) == spec
     keys = KEYS | ({"strategy", "completion"} if spec.dataset.strategies else set())
-    keys |= {"symbols"} if spec.field.symbol_map == "per_problem" else set()
+    keys |= {"symbols"} if spec.task.settings["symbol_map"] == "per_problem" else set()
     ids = []
     for split in SPLITS:
         rows = load_lines(folder, split)
@@ -69,19 +70,19 @@ def test_every_answer_is_recomputed_from_the_file(written) -> None:
     for row in itertools.chain.from_iterable(load_lines(folder, split) for split in SPLITS):
         assert row["field_order"] == 11
         assert row["steps"] == len(row["operations"])
-        assert row["end"] == run_chain(row["start"], row["operations"], 11)
+        assert row["end"] == run_chain(row["start"], row["operations"], Field.shuffled(11, 0))
         assert row["answer"] == {"evaluation": row["end"], "inversion": row["start"]}[row["kind"]]
 
 
 def test_symbol_maps_are_permutations_that_decode_the_texts(written) -> None:
     """The prompt's symbols are the given end and the operands; a completion ends with those of both ends."""
     spec, folder = written
-    fixed = json.loads((folder / "field.json").read_text())
-    assert (fixed["order"], fixed["symbol_map"]) == (11, spec.field.symbol_map)
-    assert (fixed["symbols"] is None) == (spec.field.symbol_map == "per_problem")
+    fixed = json.loads((folder / "task.json").read_text())
+    assert (fixed["task"], fixed["settings"]) == ("field", spec.task.settings)
+    assert (fixed["hidden"] is None) == (spec.task.settings["symbol_map"] == "per_problem")
     maps = set()
     for row in itertools.chain.from_iterable(load_lines(folder, split) for split in SPLITS):
-        symbols = fixed["symbols"] or row["symbols"]
+        symbols = (fixed["hidden"] or row)["symbols"]
         maps.add(tuple(symbols.items()))
         assert set(symbols) == {f"e{index}" for index in range(11)}
         assert sorted(symbols.values()) == list(range(11))
@@ -93,7 +94,7 @@ def test_symbol_maps_are_permutations_that_decode_the_texts(written) -> None:
             ends = re.search(r" x (?:= )?(e\d+),? y (?:= )?(e\d+)$", row["completion"]).groups()
             assert [symbols[symbol] for symbol in ends] == [row["start"], row["end"]]
             assert row["completion"][0] == {"forward": "x", "backward": "y"}[row["strategy"]]
-    assert (len(maps) == 1) == (spec.field.symbol_map == "fixed")
+    assert (len(maps) == 1) == (spec.task.settings["symbol_map"] == "fixed")
 
 
 def test_rows_read_back_hold_equal_problems(written) -> None:
@@ -101,7 +102,7 @@ def test_rows_read_back_hold_equal_problems(written) -> None:
     pool = TEXT_FORMS[spec.text].label_pool
     for split in SPLITS:
         rows = read_rows(folder / f"{split}.jsonl")
-        assert [row["problem"] for row in rows] == list(sample_problems(spec.dataset, spec.field, split, 3, pool))
+        assert [row["problem"] for row in rows] == list(sample_problems(spec.dataset, spec.task, split, 3, pool))
         assert [{key: value for key, value in row.items() if key != "problem"} for row in rows] == load_lines(
             folder, split
         )
@@ -165,11 +166,23 @@ def test_damaged_rows_are_named_by_file_and_line(line, tmp_path) -> None:
         read_rows(file)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"order": 11, "symbols": {"e5": 1}}'])
-def test_damaged_field_is_named(content, tmp_path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"task": "field", "settings": {"order": 11}, "hidden": {"symbols": {"e5": 1}}}']
+    + ['{"task": "juggling", "settings": {}, "hidden": null}'],
+)
+def test_damaged_task_is_named(content, tmp_path) -> None:
     write_dataset(make_spec(), tmp_path)
-    (tmp_path / "field.json").write_text(content)
-    with pytest.raises(ValueError, match=r"field\.json: this does not describe a field"):
+    (tmp_path / "task.json").write_text(content)
+    with pytest.raises(ValueError, match=r"task\.json: this does not describe a task"):
+        read_rows(tmp_path / "test.jsonl")
+
+
+def test_data_set_of_an_older_version_is_told(tmp_path) -> None:
+    """It has field.json in place of task.json."""
+    write_dataset(make_spec(), tmp_path)
+    (tmp_path / "task.json").rename(tmp_path / "field.json")
+    with pytest.raises(ValueError, match=r"task\.json: there is no such file; data sets of older versions lack it"):
         read_rows(tmp_path / "test.jsonl")
 
 
@@ -177,8 +190,8 @@ def test_row_changed_after_it_was_made_is_found(tmp_path) -> None:
     write_dataset(make_spec(), tmp_path)
     record_dataset(make_spec(), tmp_path)
     file = tmp_path / "test.jsonl"
-    assert digest_inputs(file, tmp_path / "field.json") == {
-        str(path): digest_file(path) for path in (file, tmp_path / "field.json")
+    assert digest_inputs(file, tmp_path / "task.json") == {
+        str(path): digest_file(path) for path in (file, tmp_path / "task.json")
     }
     file.write_text(file.read_text().replace("inversion", "evaluation", 1))
     assert read_rows(file)

@@ -5,14 +5,21 @@ import itertools
 from collections import Counter
 
 import pytest
-from generators import LABEL_POOL, problems, run_chain
+from generators import LABEL_POOL, problems
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import run_chain
 
 from selectimprove.tasks.problems import _chain_number, _decode_chain, count_chains, count_strata, sample_problems
-from selectimprove.tasks.specs import KINDS, SPLITS, DatasetSpec, FieldSpec
+from selectimprove.tasks.registry import make_task
+from selectimprove.tasks.specs import KINDS, SPLITS, DatasetSpec, TaskSpec
 
-GF11 = FieldSpec(11, "fixed")
+
+def make_field(order=11, symbol_map="fixed") -> TaskSpec:
+    return TaskSpec("field", {"order": order, "symbol_map": symbol_map})
+
+
+GF11 = make_field()
 
 
 def make_spec(name="data", steps=(4, 6), evaluation=0.5, size=300, **sizes) -> DatasetSpec:
@@ -22,8 +29,8 @@ def make_spec(name="data", steps=(4, 6), evaluation=0.5, size=300, **sizes) -> D
     )
 
 
-def sample(spec, split="train", seed=0, field=GF11, label_pool=LABEL_POOL) -> list:
-    return list(sample_problems(spec, field, split, seed, label_pool))
+def sample(spec, split="train", seed=0, task=GF11, label_pool=LABEL_POOL) -> list:
+    return list(sample_problems(spec, task, split, seed, label_pool))
 
 
 def contents(sampled) -> set:
@@ -33,7 +40,7 @@ def contents(sampled) -> set:
 
 @given(problems())
 def test_end_and_values_are_recomputed(problem) -> None:
-    ends = [run_chain(problem.start, problem.operations[:k], problem.field.order) for k in range(problem.steps + 1)]
+    ends = [run_chain(problem.start, problem.operations[:k], problem.task) for k in range(problem.steps + 1)]
     assert list(problem.values) == ends
     assert problem.end == ends[-1]
     asked = ("y", ends[-1]) if problem.kind == "evaluation" else ("x", problem.start)
@@ -42,7 +49,7 @@ def test_end_and_values_are_recomputed(problem) -> None:
 
 @pytest.mark.parametrize("order", [5, 11, 13, 97])
 def test_no_step_adds_zero_or_multiplies_by_zero(order) -> None:
-    steps = [step for problem in sample(make_spec(), field=FieldSpec(order, "fixed")) for step in problem.operations]
+    steps = [step for problem in sample(make_spec(), task=make_field(order)) for step in problem.operations]
     assert {operator for operator, _ in steps} == {"add", "multiply"}
     assert {operand for _, operand in steps} == set(range(1, order))
 
@@ -51,26 +58,27 @@ def test_no_step_adds_zero_or_multiplies_by_zero(order) -> None:
 @pytest.mark.parametrize("order", [5, 7])
 def test_splits_partition_all_chains(order, steps) -> None:
     """Validation, test and training together hold every chain exactly once."""
+    task = make_task(make_field(order), 0)
     operations = list(itertools.product(["add", "multiply"], range(1, order)))
     everything = set(itertools.product(range(order), itertools.product(operations, repeat=steps)))
     drawn = []
     for split in SPLITS:
-        numbers = [_chain_number(order, steps, split, member) for member in range(count_chains(order, steps, split))]
-        drawn += [_decode_chain(order, steps, number) for number in numbers]
+        numbers = [_chain_number(task, steps, split, member) for member in range(count_chains(task, steps, split))]
+        drawn += [_decode_chain(task, steps, number) for number in numbers]
     assert len(drawn) == len(everything)
     assert set(drawn) == everything
     held_out = len(everything) // 10
-    assert [count_chains(order, steps, split) for split in ("validation", "test")] == [held_out, held_out]
+    assert [count_chains(task, steps, split) for split in ("validation", "test")] == [held_out, held_out]
 
 
 def test_splits_of_all_data_sets_are_disjoint() -> None:
     """Data sets that differ in name, size, seed and shares never meet another split's chains."""
-    field = FieldSpec(5, "fixed")
+    task = make_field(5)
     found = {split: set() for split in SPLITS}
     for name, seed, share, size in itertools.product(["a", "b"], [0, 1], [0.5, 0.9], [20, 60]):
         spec = make_spec(name, (1, 3), share, train=size, validation=size // 10, test=size // 10)
         for split in SPLITS:
-            found[split] |= contents(sample(spec, split, seed, field))
+            found[split] |= contents(sample(spec, split, seed, task))
     assert len(found["train"]) > 300
     assert min(len(found["validation"]), len(found["test"])) > 20
     for first, second in itertools.combinations(SPLITS, 2):
@@ -81,7 +89,7 @@ def test_splits_of_all_data_sets_are_disjoint() -> None:
 def test_no_problem_repeats_within_a_split(split) -> None:
     """Checked where nearly all the chains that exist are drawn."""
     spec = make_spec(steps=(1, 2), train=120, validation=16, test=16)
-    sampled = sample(spec, split, field=FieldSpec(5, "fixed"))
+    sampled = sample(spec, split, task=make_field(5))
     keys = [(problem.kind, problem.start, problem.operations) for problem in sampled]
     assert len(set(keys)) == len(keys) == spec.sizes[split]
 
@@ -129,9 +137,9 @@ def test_other_seed_split_or_name_gives_other_problems(change) -> None:
 
 def test_all_data_sets_draw_from_the_same_splits() -> None:
     sizes = {"train": 4, "validation": 4}
-    field = FieldSpec(5, "fixed")
-    half = sample(make_spec("half", (1, 1), 0.5, test=8, **sizes), "test", 0, field)
-    whole = sample(make_spec("whole", (1, 1), 1, test=4, **sizes), "test", 7, field)
+    task = make_field(5)
+    half = sample(make_spec("half", (1, 1), 0.5, test=8, **sizes), "test", 0, task)
+    whole = sample(make_spec("whole", (1, 1), 1, test=4, **sizes), "test", 7, task)
     assert len(contents(whole)) == 4
     assert contents(half) == contents(whole)
 
@@ -139,15 +147,15 @@ def test_all_data_sets_draw_from_the_same_splits() -> None:
 @pytest.mark.parametrize(("split", "available"), [("train", 32), ("validation", 4), ("test", 4)])
 def test_capacity_is_exact(split, available) -> None:
     """All problems that exist can be had; one more is an error that says how many there are."""
-    field = FieldSpec(5, "fixed")
+    task = make_field(5)
     small = {"train": 2, "validation": 2, "test": 2}
     full = make_spec(steps=(1, 1), **{**small, split: 2 * available})
-    sampled = sample(full, split, field=field)
+    sampled = sample(full, split, task=task)
     assert Counter(problem.kind for problem in sampled) == {"evaluation": available, "inversion": available}
     assert len(contents(sampled)) == available
     beyond = dataclasses.replace(full, sizes={**full.sizes, split: 2 * available + 1})
     with pytest.raises(ValueError, match=rf"data\.sizes\.{split}.*\bonly {available} distinct"):
-        sample(beyond, split, field=field)
+        sample(beyond, split, task=task)
 
 
 def test_labels_fit_the_pool() -> None:
@@ -158,8 +166,8 @@ def test_labels_fit_the_pool() -> None:
 
 
 def test_symbol_map_is_one_per_seed_or_one_per_problem() -> None:
-    fixed = {problem.field for seed in (0, 1) for problem in sample(make_spec(), seed=seed)}
-    stated = sample(make_spec(), field=FieldSpec(11, "per_problem"))
+    fixed = {problem.task for seed in (0, 1) for problem in sample(make_spec(), seed=seed)}
+    stated = sample(make_spec(), task=make_field(symbol_map="per_problem"))
     assert len(fixed) == 2
-    assert len({problem.field for problem in stated}) == len(stated)
-    assert all(problem.stated_map for problem in stated)
+    assert len({problem.task for problem in stated}) == len(stated)
+    assert all(problem.task.stated for problem in stated)

@@ -4,6 +4,7 @@ import pytest
 from generators import answered, each_text, mutations, problems
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import spell
 
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem
@@ -167,9 +168,9 @@ def test_all_else_is_not_rewarded(template, form) -> None:
 def test_an_enormous_trace_is_read_to_its_end(text) -> None:
     """A million characters of steps, too many for the problem, before the right answer line."""
     trace = STRATEGIES["forward"](PROBLEM)
-    steps = trace.steps * (1_000_000 // len(text.write_completion(trace, PROBLEM.field)))
-    completion = text.write_completion(type(trace)(trace.opening, steps, trace.answer), PROBLEM.field)
-    assert len(text.read_completion(completion, PROBLEM.field).steps) == len(steps)
+    steps = trace.steps * (1_000_000 // len(text.write_completion(trace, PROBLEM.task)))
+    completion = text.write_completion(type(trace)(trace.opening, steps, trace.answer), PROBLEM.task)
+    assert len(text.read_completion(completion, PROBLEM.task).steps) == len(steps)
     assert verify_completion(completion, PROBLEM, text) == 1.0
 
 
@@ -177,7 +178,7 @@ def test_an_enormous_trace_is_read_to_its_end(text) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @given(problem=problems())
 def test_all_true_traces_are_rewarded(text, strategy, problem) -> None:
-    completion = text.write_completion(STRATEGIES[strategy](problem), problem.field)
+    completion = text.write_completion(STRATEGIES[strategy](problem), problem.task)
     assert verify_completion(completion, problem, text) == 1.0
 
 
@@ -185,11 +186,16 @@ def write_answer(text, start: str, end: str) -> str:
     return f"A x {start} y {end}" if text is TEXT_FORMS["symbolic"] else f"Answer: x = {start}, y = {end}"
 
 
+def spell_values(text, problem) -> list[str]:
+    form = next(form for form, other in TEXT_FORMS.items() if other is text)
+    return [spell(value, problem.task, form) for value in problem.task.values]
+
+
 def write_right_answers(text, problem) -> list[str]:
-    """Return all answer lines that are right: any symbol of the field at the given end."""
+    """Return all answer lines that are right: any value at the given end."""
     value = problem.end if problem.kind == "evaluation" else problem.start
-    right = f"e{problem.field.elements.index(value)}"
-    pairs = [(f"e{index}", right) for index in range(problem.field.order)]
+    spelled = spell_values(text, problem)
+    pairs = [(other, spelled[problem.task.values.index(value)]) for other in spelled]
     return [write_answer(text, *(pair if problem.kind == "evaluation" else pair[::-1])) for pair in pairs]
 
 
@@ -200,11 +206,11 @@ def test_rewarded_if_and_only_if_the_one_answer_line_is_last_and_right(text, pro
     """Completions put together from right, wrong and broken answer lines, traces and rubbish."""
     gap, mark = (" ", "A") if text is TEXT_FORMS["symbolic"] else ("\n", "Answer:")
     right = write_right_answers(text, problem)
-    symbols = st.sampled_from([f"e{index}" for index in range(problem.field.order)])
+    symbols = st.sampled_from(spell_values(text, problem))
     answers = st.builds(lambda start, end: write_answer(text, start, end), symbols, symbols)
     swapped = answers.map(lambda line: line.translate(str.maketrans("xy", "yx")))
     halves = answers.map(lambda line: line[: line.rindex("y")].rstrip(", "))
-    body = text.write_completion(STRATEGIES["forward"](problem), problem.field).split(f"{gap}{mark}")[0]
+    body = text.write_completion(STRATEGIES["forward"](problem), problem.task).split(f"{gap}{mark}")[0]
     rubbish = st.sampled_from([body, "hm", "", "e1", "answer", "a x e1 y e1", "x"])
     pieces = data.draw(st.lists(st.sampled_from(right) | rubbish | answers | swapped | halves, max_size=4))
     expected = bool(pieces) and pieces[-1] in right and sum(piece.startswith(mark) for piece in pieces) == 1
@@ -215,10 +221,11 @@ def test_rewarded_if_and_only_if_the_one_answer_line_is_last_and_right(text, pro
 @each_text
 @given(problem=problems(), data=st.data())
 def test_edited_traces_are_rewarded_only_with_their_answer_line_whole(text, problem, data) -> None:
-    completion = data.draw(mutations(text.write_completion(STRATEGIES["backward"](problem), problem.field)))
+    completion = data.draw(mutations(text.write_completion(STRATEGIES["backward"](problem), problem.task)))
     if text is TEXT_FORMS["symbolic"]:
         words = completion.split(" ")
-        last, answers = " ".join(words[-5:]), words.count("A")
+        line = 3 + 2 * len(spell_values(text, problem)[0].split())
+        last, answers = " ".join(words[-line:]), words.count("A")
     else:
         last, answers = completion.split("\n")[-1], completion.count("Answer:")
     expected = last in write_right_answers(text, problem) and answers == 1

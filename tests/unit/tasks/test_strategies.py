@@ -4,19 +4,20 @@ import dataclasses
 import re
 
 import pytest
-from generators import calculate, each_text, mutations, problems
+from generators import FIELDS, NUMBERS, each_text, mutations, pick, problems
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from oracles import calculate
 
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem
 from selectimprove.tasks.strategies import STRATEGIES, read_completion, write_solution
 from selectimprove.tasks.texts import TEXT_FORMS
-from selectimprove.tasks.traces import SIGNS
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 SYMBOLIC = TEXT_FORMS["symbolic"]
 UNDOES = {"+": "-", "*": "/"}
+OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 OTHER = {"forward": "backward", "backward": "forward"}
 
 
@@ -42,16 +43,15 @@ def split_words(completion: str) -> tuple[list[str], list[list[str]], list[str]]
 
 
 def write(problem, strategy, text) -> str:
-    return text.write_completion(STRATEGIES[strategy](problem), problem.field)
+    return text.write_completion(STRATEGIES[strategy](problem), problem.task)
 
 
 @each_text
 @each_strategy
-@given(problem=problems())
+@given(problem=problems(FIELDS))
 def test_traces_are_right(text, strategy, problem) -> None:
     """Every written value follows from the one before, and the steps are the problem's, in order or undone."""
-    order = problem.field.order
-    elements = {f"e{index}": element for index, element in enumerate(problem.field.elements)}
+    elements = {f"e{index}": element for index, element in enumerate(problem.task.elements)}
     opening, steps, answer = split_words(write(problem, strategy, text))
     expected = [
         [f"L{problem.first_label + position}", {"add": "+", "multiply": "*"}[operator], operand]
@@ -62,7 +62,7 @@ def test_traces_are_right(text, strategy, problem) -> None:
     assert [[label, sign, elements[operand]] for label, sign, operand, _ in steps] == expected
     first = value = elements[opening[1]]
     for _, sign, operand, result in steps:
-        value = calculate(value, sign, elements[operand], order)
+        value = calculate((OPERATORS[sign], elements[operand]), value, problem.task)
         assert elements[result] == value
     names = ("x", "y") if strategy == "forward" else ("y", "x")
     assert opening[0] == names[0]
@@ -80,9 +80,9 @@ def test_true_traces_are_read_as_right(text, strategy, problem) -> None:
     assert (reading.first_wrong_step, reading.failure) == (None, None)
 
 
-def other(data, value: int, order: int) -> int:
-    """Draw an element that is not `value`."""
-    return (value + data.draw(st.integers(1, order - 1))) % order
+def other(data, value, task):
+    """Draw a value that is not `value`."""
+    return pick([candidate for candidate in task.values if candidate != value], data.draw(NUMBERS))
 
 
 def replace_step(trace, place: int, **changes):
@@ -92,12 +92,12 @@ def replace_step(trace, place: int, **changes):
     return dataclasses.replace(trace, steps=tuple(steps))
 
 
-def follow_on(trace, place: int, order: int):
+def follow_on(trace, place: int, task):
     """Return the trace with every result after step `place` (0: the opening) worked out from what stands there."""
     steps = list(trace.steps)
     value = trace.opening[1] if place == 0 else steps[place - 1].result
     for index in range(place, len(steps)):
-        result = calculate(value, SIGNS[steps[index].operator], steps[index].operand, order)
+        result = calculate(steps[index].operation, value, task)
         steps[index] = dataclasses.replace(steps[index], left=value, result=result)
         value = result
     return dataclasses.replace(trace, steps=tuple(steps)), value
@@ -158,7 +158,7 @@ def test_hand_written_traces(text, completion, strategy) -> None:
     if text is not SYMBOLIC:
         trace = SYMBOLIC.read_completion(completion, field)
         answered = dataclasses.replace(trace, answer=trace.answer or (0, 0))
-        *lines, answer = text.split_pieces(text.write_completion(answered, field))
+        *lines, answer = text.split_pieces(text.write_completion(answered, field), field)
         completion = text.join_parts([*lines, answer] if trace.answer else lines)
     assert read_completion(completion, problem, text).strategy == strategy
 
@@ -166,14 +166,14 @@ def test_hand_written_traces(text, completion, strategy) -> None:
 @each_text
 @pytest.mark.parametrize("slip", ["label", "operator"])
 @each_strategy
-@given(problem=problems(), data=st.data())
+@given(problem=problems(FIELDS), data=st.data())
 def test_one_slip_does_not_change_the_order(text, slip, strategy, problem, data) -> None:
     """Whatever its opening, from three steps on."""
     assume(problem.steps > 2)
-    corrupt = {"label": wrong_label, "operator": wrong_operator}[slip]
+    corrupt = {"label": wrong_label, "operator": wrong_name}[slip]
     for trace, expected in ((STRATEGIES[strategy](problem), strategy), (open_otherwise(problem, strategy), "mixed")):
-        corrupted, _, _ = corrupt(data, trace, problem.field.order)
-        reading = read_completion(text.write_completion(corrupted, problem.field), problem, text)
+        corrupted, _, _ = corrupt(data, trace, problem.task)
+        reading = read_completion(text.write_completion(corrupted, problem.task), problem, text)
         assert reading.strategy == expected
 
 
@@ -184,48 +184,52 @@ def draw_place(data, trace) -> int:
 # Each corruption returns the trace corrupted, and the first wrong step and failure that must be found.
 
 
-def wrong_opening(data, trace, order):
+def wrong_opening(data, trace, task):
     name, value = trace.opening
-    return dataclasses.replace(trace, opening=(name, other(data, value, order))), 0, "wrong_opening"
+    return dataclasses.replace(trace, opening=(name, other(data, value, task))), 0, "wrong_opening"
 
 
-def wrong_opening_followed_on(data, trace, order):
-    corrupted, _, _ = wrong_opening(data, trace, order)
-    return follow_on(corrupted, 0, order)[0], 0, "wrong_opening"
+def wrong_opening_followed_on(data, trace, task):
+    corrupted, _, _ = wrong_opening(data, trace, task)
+    return follow_on(corrupted, 0, task)[0], 0, "wrong_opening"
 
 
-def wrong_result(data, trace, order):
+def wrong_result(data, trace, task):
     place = draw_place(data, trace)
-    wrong = other(data, trace.steps[place - 1].result, order)
+    wrong = other(data, trace.steps[place - 1].result, task)
     return replace_step(trace, place, result=wrong), place, "wrong_fact"
 
 
-def wrong_result_followed_on(data, trace, order):
+def wrong_result_followed_on(data, trace, task):
     """All later steps are consistent with the wrong result, and so is the answer."""
-    corrupted, place, failure = wrong_result(data, trace, order)
-    corrupted, value = follow_on(corrupted, place, order)
+    corrupted, place, failure = wrong_result(data, trace, task)
+    corrupted, value = follow_on(corrupted, place, task)
     name, opening = trace.opening
     return dataclasses.replace(corrupted, answer=(opening, value) if name == "x" else (value, opening)), place, failure
 
 
-def wrong_label(data, trace, order):
+def wrong_label(data, trace, task):
     place = draw_place(data, trace)
     label = data.draw(st.integers(1, 99).filter(lambda label: label != trace.steps[place - 1].label))
     return replace_step(trace, place, label=label), place, "lost_place"
 
 
-def wrong_operator(data, trace, order):
+def wrong_name(data, trace, task):
+    """Another operation of the field on the same operand."""
+    assume(isinstance(task, Field))
     place = draw_place(data, trace)
-    operators = [operator for operator in SIGNS if operator != trace.steps[place - 1].operator]
-    return replace_step(trace, place, operator=data.draw(st.sampled_from(operators))), place, "lost_place"
+    name, *operands = trace.steps[place - 1].operation
+    other = pick([other for other in OPERATORS.values() if other != name], data.draw(NUMBERS))
+    return replace_step(trace, place, operation=(other, *operands)), place, "lost_place"
 
 
-def wrong_operand(data, trace, order):
+def wrong_operation(data, trace, task):
     place = draw_place(data, trace)
-    return replace_step(trace, place, operand=other(data, trace.steps[place - 1].operand, order)), place, "lost_place"
+    others = [operation for operation in task.written_operations if operation != trace.steps[place - 1].operation]
+    return replace_step(trace, place, operation=pick(others, data.draw(NUMBERS))), place, "lost_place"
 
 
-def swapped_steps(data, trace, order):
+def swapped_steps(data, trace, task):
     assume(len(trace.steps) > 1)
     first, second = sorted(data.draw(st.sets(st.integers(0, len(trace.steps) - 1), min_size=2, max_size=2)))
     steps = list(trace.steps)
@@ -233,36 +237,38 @@ def swapped_steps(data, trace, order):
     return dataclasses.replace(trace, steps=tuple(steps)), first + 1, "lost_place"
 
 
-def left_out_step(data, trace, order):
+def left_out_step(data, trace, task):
     assume(len(trace.steps) > 1)
     place = data.draw(st.integers(1, len(trace.steps) - 1))
     steps = trace.steps[: place - 1] + trace.steps[place:]
     return dataclasses.replace(trace, steps=steps), place, "lost_place"
 
 
-def stopped_early(data, trace, order):
+def stopped_early(data, trace, task):
     kept = data.draw(st.integers(0, len(trace.steps) - 1))
     return dataclasses.replace(trace, steps=trace.steps[:kept]), kept + 1, "stopped_early"
 
 
-def wrong_x_in_answer(data, trace, order):
+def wrong_x_in_answer(data, trace, task):
     start, end = trace.answer
-    return dataclasses.replace(trace, answer=(other(data, start, order), end)), len(trace.steps) + 1, "wrong_answer"
+    return dataclasses.replace(trace, answer=(other(data, start, task), end)), len(trace.steps) + 1, "wrong_answer"
 
 
-def wrong_y_in_answer(data, trace, order):
+def wrong_y_in_answer(data, trace, task):
     start, end = trace.answer
-    return dataclasses.replace(trace, answer=(start, other(data, end, order))), len(trace.steps) + 1, "wrong_answer"
+    return dataclasses.replace(trace, answer=(start, other(data, end, task))), len(trace.steps) + 1, "wrong_answer"
 
 
-def swapped_values_in_answer(data, trace, order):
+def swapped_values_in_answer(data, trace, task):
     assume(trace.answer[0] != trace.answer[1])
     return dataclasses.replace(trace, answer=trace.answer[::-1]), len(trace.steps) + 1, "wrong_answer"
 
 
-def extra_step(data, trace, order):
+def extra_step(data, trace, task):
     last = trace.steps[-1]
-    extra = dataclasses.replace(last, label=last.label % 24 + 1, left=last.result, result=data.draw(st.integers(0, 4)))
+    extra = dataclasses.replace(
+        last, label=last.label % 24 + 1, left=last.result, result=pick(task.values, data.draw(NUMBERS))
+    )
     return dataclasses.replace(trace, steps=(*trace.steps, extra)), len(trace.steps) + 1, "lost_place"
 
 
@@ -272,8 +278,8 @@ CORRUPTIONS = [
     wrong_result,
     wrong_result_followed_on,
     wrong_label,
-    wrong_operator,
-    wrong_operand,
+    wrong_name,
+    wrong_operation,
     swapped_steps,
     left_out_step,
     stopped_early,
@@ -293,11 +299,14 @@ CORRUPTIONS = [
 )
 def test_corruption_is_found_where_it_was_made(corrupt, problem, form, strategy, data) -> None:
     text = TEXT_FORMS[form]
-    trace, place, failure = corrupt(data, STRATEGIES[strategy](problem), problem.field.order)
-    reading = read_completion(text.write_completion(trace, problem.field), problem, text)
-    undoes = [step.operator in ("subtract", "divide") for step in trace.steps]
-    turned = problem.steps == 1 and undoes == [strategy == "forward"]  # all that a chain of one step has of an order
-    assert reading.strategy == ("mixed" if turned else strategy)
+    trace, place, failure = corrupt(data, STRATEGIES[strategy](problem), problem.task)
+    reading = read_completion(text.write_completion(trace, problem.task), problem, text)
+    if isinstance(problem.task, Field):
+        undoes = [step.operation[0] in ("subtract", "divide") for step in trace.steps]
+        turned = problem.steps == 1 and undoes == [
+            strategy == "forward"
+        ]  # all that a chain of one step has of an order
+        assert reading.strategy == ("mixed" if turned else strategy)
     assert (reading.first_wrong_step, reading.failure) == (place, failure)
     asked, right = (1, problem.end) if problem.kind == "evaluation" else (0, problem.start)
     assert (reading.answer, reading.correct) == (trace.answer[asked], trace.answer[asked] == right)
@@ -309,8 +318,8 @@ def test_corruption_is_found_where_it_was_made(corrupt, problem, form, strategy,
 def test_wrong_given_end_in_answer_is_correct_but_not_right_throughout(text, strategy, problem, data) -> None:
     trace = STRATEGIES[strategy](problem)
     corrupt = wrong_x_in_answer if problem.kind == "evaluation" else wrong_y_in_answer
-    corrupted, _, _ = corrupt(data, trace, problem.field.order)
-    reading = read_completion(text.write_completion(corrupted, problem.field), problem, text)
+    corrupted, _, _ = corrupt(data, trace, problem.task)
+    reading = read_completion(text.write_completion(corrupted, problem.task), problem, text)
     assert (reading.strategy, reading.answer, reading.correct) == (strategy, problem.answer, True)
     assert (reading.first_wrong_step, reading.failure) == (problem.steps + 1, "wrong_answer")
 
@@ -321,14 +330,14 @@ def test_wrong_left_operand_is_a_lost_place(strategy, problem, data) -> None:
     """Only sentences write the value that a step starts from."""
     text, trace = TEXT_FORMS["sentences"], STRATEGIES[strategy](problem)
     place = draw_place(data, trace)
-    corrupted = replace_step(trace, place, left=other(data, trace.steps[place - 1].left, problem.field.order))
-    reading = read_completion(text.write_completion(corrupted, problem.field), problem, text)
+    corrupted = replace_step(trace, place, left=other(data, trace.steps[place - 1].left, problem.task))
+    reading = read_completion(text.write_completion(corrupted, problem.task), problem, text)
     assert (reading.first_wrong_step, reading.failure) == (place, "lost_place")
 
 
 @each_text
 @each_strategy
-@given(problem=problems(), data=st.data())
+@given(problem=problems(FIELDS), data=st.data())
 def test_truncation_is_no_answer(text, strategy, problem, data) -> None:
     """Cut between any two words, the first wrong step is the one that is not whole."""
     completion = write(problem, strategy, text)
@@ -345,7 +354,7 @@ def test_truncation_is_no_answer(text, strategy, problem, data) -> None:
 @each_text
 @each_strategy
 @pytest.mark.parametrize("rubbish", ["hm", "e1", "L1 + e1", "Step 1: e1 + e1 =", "<pad>", ""])
-@given(problem=problems(), data=st.data())
+@given(problem=problems(FIELDS), data=st.data())
 def test_unreadable_step_is_a_lost_place(text, strategy, rubbish, problem, data) -> None:
     """Rubbish anywhere between the opening and the answer line loses the place there, not the answer."""
     gap = " " if text is SYMBOLIC else "\n"

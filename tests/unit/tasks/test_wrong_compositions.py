@@ -20,29 +20,29 @@ from composition_samples import (
     write_suited,
     write_traces,
 )
-from generators import answered, calculate, compositions, each_text, mutations
+from generators import FIELDS, NUMBERS, answered, compositions, each_text, mutations, pick
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import calculate
 
 from selectimprove.tasks.rewards import verify_completion
 from selectimprove.tasks.strategies import FAILURES, STRATEGIES, SUITED, read_completion
 from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.texts import TEXT_FORMS
-from selectimprove.tasks.traces import SIGNS
 
 
 def draw_part(data, problem) -> int:
     return data.draw(st.integers(0, len(problem.parts) - 1))
 
 
-def draw_other(data, value: int, order: int) -> int:
-    return (value + data.draw(st.integers(1, order - 1))) % order
+def draw_other(data, value, task):
+    return pick([other for other in task.values if other != value], data.draw(NUMBERS))
 
 
-def change_answer(data, trace, end: int, order: int):
+def change_answer(data, trace, end: int, task):
     """Return the trace with another value at one end, 0 for x and 1 for y, of its answer line."""
     answer = list(trace.answer)
-    answer[end] = draw_other(data, answer[end], order)
+    answer[end] = draw_other(data, answer[end], task)
     return dataclasses.replace(trace, answer=tuple(answer))
 
 
@@ -51,7 +51,7 @@ def change_answer(data, trace, end: int, order: int):
 @given(problem=compositions(), data=st.data())
 def test_wrong_result_followed_on_is_wrong_to_the_end(text, problem, data) -> None:
     """All that is written later follows from the wrong result. No step maps two values to one, so it stays wrong."""
-    order = problem.field.order
+    task = problem.task
     wrong_part = draw_part(data, problem)
     wrong_step = data.draw(st.integers(1, problem.parts[wrong_part].steps))
     traces = []
@@ -60,9 +60,9 @@ def test_wrong_result_followed_on_is_wrong_to_the_end(text, problem, data) -> No
         opening = value
         steps = []
         for place, step in enumerate(STRATEGIES[SUITED[part.kind]](part).steps, 1):
-            result = calculate(value, SIGNS[step.operator], step.operand, order)
+            result = calculate(step.operation, value, task)
             if (number, place) == (wrong_part, wrong_step):
-                result = draw_other(data, result, order)
+                result = draw_other(data, result, task)
             steps.append(dataclasses.replace(step, left=value, result=result))
             value = result
         name, answer = ("x", (opening, value)) if part.kind == "evaluation" else ("y", (value, opening))
@@ -84,7 +84,7 @@ def test_wrong_answer_line_is_paid_unless_it_is_the_last(text, problem_and_strat
     wrong_part = draw_part(data, problem)
     traces = write_traces(problem, strategies)
     part = problem.parts[wrong_part]
-    traces[wrong_part] = change_answer(data, traces[wrong_part], part.kind == "evaluation", problem.field.order)
+    traces[wrong_part] = change_answer(data, traces[wrong_part], part.kind == "evaluation", problem.task)
     completion = join(traces, problem, text)
     reading = read_completion(completion, problem, text)
     stays = wrong_part < len(problem.parts) - 1
@@ -101,7 +101,7 @@ def test_wrong_given_end_in_an_answer_line_is_paid_but_not_right_throughout(text
     wrong_part = draw_part(data, problem)
     traces = write_traces(problem, strategies)
     part = problem.parts[wrong_part]
-    traces[wrong_part] = change_answer(data, traces[wrong_part], part.kind == "inversion", problem.field.order)
+    traces[wrong_part] = change_answer(data, traces[wrong_part], part.kind == "inversion", problem.task)
     completion = join(traces, problem, text)
     reading = read_completion(completion, problem, text)
     assert (reading.correct, reading.correct_parts) == (True, len(problem.parts))
@@ -178,7 +178,7 @@ def test_swapped_parts_count_only_where_their_values_agree(text, problem_and_str
 
 @pytest.mark.parametrize("form", TEXT_FORMS)
 @few_examples
-@given(problem=compositions())
+@given(problem=compositions(FIELDS))
 def test_answer_lines_alone_are_paid_without_a_strategy(form, problem) -> None:
     text = TEXT_FORMS[form]
     lines = re.findall(r"(?:A|Answer:) x (?:= )?e\d+,? y (?:= )?e\d+", write_suited(problem, text))
@@ -207,7 +207,7 @@ def test_trailing_text_is_not_paid(text, problem, trailing) -> None:
 
 @pytest.mark.parametrize("form", TEXT_FORMS)
 @few_examples
-@given(problem_and_strategies=answered(), data=st.data())
+@given(problem_and_strategies=answered(FIELDS), data=st.data())
 def test_truncation_is_not_paid(form, problem_and_strategies, data) -> None:
     """Cut between any two words: the whole parts before the cut count, and the failure tells where it was cut."""
     problem, strategies = problem_and_strategies
@@ -314,10 +314,13 @@ def test_adversarial_completions(form, pieces, reward, correct_parts) -> None:
     assert read_completion(completion, PROBLEM, text).correct == reward
 
 
+STATED = dataclasses.replace(GF11_FIELD, stated=True)
+
+
 def list_scraps(form: str) -> list[str]:
     """Return what random texts are put together from: words of the vocabulary, or lines and parts of lines."""
     if form == "symbolic":
-        return [*SymbolicText().vocabulary(11), *(["A", "x", "y"] * 8), "", "<pad>"]
+        return [*SymbolicText().vocabulary(GF11_FIELD), *(["A", "x", "y"] * 8), "", "<pad>"]
     text = TEXT_FORMS[form]
     lines = f"{text.write_prompt(PROBLEM)}\n{write_suited(PROBLEM, text)}".split("\n")
     halves = [line[: len(line) // 2] for line in lines]
@@ -333,8 +336,8 @@ def test_reading_any_text_never_raises(form) -> None:
         words = stream.choices(scraps, k=stream.randint(0, 30))
         words = stream.choice([[], [PIECES[form]["first"]]]) + words + stream.choice([[], [PIECES[form]["second"]]])
         completion = GAPS[form].join(words)
-        assert text.join_parts(text.split_parts(completion)) == completion
-        numbers.add(len(text.split_parts(completion)))
+        assert text.join_parts(text.split_parts(completion, GF11_FIELD)) == completion
+        numbers.add(len(text.split_parts(completion, GF11_FIELD)))
         reward = verify_completion(completion, PROBLEM, text)
         assert reading_is_sound(read_completion(completion, PROBLEM, text), PROBLEM, reward)
     assert {1, 2, 3, 4} <= numbers
@@ -348,4 +351,4 @@ def test_random_words_are_no_prompt(form) -> None:
     for _ in range(3000):
         words = [stream.choice(["", whole]), *stream.choices(scraps, k=stream.randint(1, 30))]
         with pytest.raises(ValueError):
-            text.read_prompt(GAPS[form].join(words), 11, stream.choice([GF11_FIELD, None]))
+            text.read_prompt(GAPS[form].join(words), stream.choice([GF11_FIELD, STATED]))

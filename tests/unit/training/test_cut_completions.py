@@ -29,7 +29,7 @@ def tokenizer(request):
 
 
 def encode_solution(tokenizer, problem, strategy="forward") -> list[int]:
-    return encode_completion(tokenizer, TEXT.write_completion(STRATEGIES[strategy](problem), problem.field))
+    return encode_completion(tokenizer, TEXT.write_completion(STRATEGIES[strategy](problem), problem.task))
 
 
 def list_cut(tokenizer) -> list[tuple[int, list[int]]]:

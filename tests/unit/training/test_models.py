@@ -7,9 +7,10 @@ import pickle
 import pytest
 import torch
 from needs import require
-from tiny_models import ARCHITECTURE, LORA, ORDER, Payload, make_model, save_model
+from tiny_models import ARCHITECTURE, GF5, LORA, Payload, make_model, save_model
 
 from selectimprove.experiment.specs import ConvertSpec, ModelSpec
+from selectimprove.tasks.field import Field
 from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.training.convert import convert
 from selectimprove.training.models import (
@@ -26,11 +27,13 @@ from selectimprove.training.models import (
 PROMPT = "x ? L1 + e2 L24 * e10 y e4 :"
 COMPLETION = "y e4 L24 / e10 e3 L1 - e2 e0 A x e0 y e4"
 
+GF11 = Field.shuffled(11, 0)
+
 
 def test_every_word_is_one_token_and_survives_saving(tmp_path):
     """AutoTokenizer would read a saved word-level tokenizer as Qwen2's: the ids would be other ones, silently."""
-    tokenizer = create_tokenizer(11)
-    words = SymbolicText().vocabulary(11)
+    tokenizer = create_tokenizer(GF11)
+    words = SymbolicText().vocabulary(GF11)
     assert len(set(words)) == len(words)
     model, _ = make_model()
     model.save_pretrained(tmp_path)
@@ -44,7 +47,7 @@ def test_every_word_is_one_token_and_survives_saving(tmp_path):
 
 
 def test_completion_survives_encoding_and_ends_with_eos():
-    tokenizer = create_tokenizer(11)
+    tokenizer = create_tokenizer(GF11)
     ids = encode_completion(tokenizer, COMPLETION)
     assert ids[-1] == tokenizer.eos_token_id
     assert decode_completion(tokenizer, ids) == COMPLETION
@@ -53,13 +56,13 @@ def test_completion_survives_encoding_and_ends_with_eos():
 
 def test_special_tokens_inside_a_completion_are_not_dropped():
     """Dropping them would turn "A x e0 y <pad> e4" into an answer line."""
-    tokenizer = create_tokenizer(11)
+    tokenizer = create_tokenizer(GF11)
     ids = encode_completion(tokenizer, COMPLETION)
     assert decode_completion(tokenizer, [*ids[:-2], tokenizer.pad_token_id, *ids[-2:]]).endswith("A x e0 y <pad> e4")
 
 
 def test_chat_template_wraps_the_prompt():
-    tokenizer = create_tokenizer(11)
+    tokenizer = create_tokenizer(GF11)
     tokenizer.chat_template = (
         "{% for m in messages %}x {{ m.content }} y{% endfor %}{% if add_generation_prompt %} :{% endif %}"
     )
@@ -98,7 +101,7 @@ def save_adapter(folder, base):
 
 
 def test_norms_of_queries_and_keys_begin_at_their_size():
-    tokenizer = create_tokenizer(ORDER)
+    tokenizer = create_tokenizer(GF5)
     model = create_model(dataclasses.replace(ARCHITECTURE, qk_norm=1.5), tokenizer)
     norms = [norm for layer in model.model.layers for norm in (layer.self_attn.q_norm, layer.self_attn.k_norm)]
     assert len(norms) == 2 * ARCHITECTURE.layers and all((norm.weight == 1.5).all() for norm in norms)

@@ -5,12 +5,15 @@ from collections import Counter
 
 import pytest
 import torch
-from tiny_models import ORDER, make_pretrain_spec
+from cups_package import install_cups
+from oracles import calculate
+from tiny_models import GF5, ORDER, make_pretrain_spec
 from trl import SFTTrainer
 
 from selectimprove.experiment.specs import StepsSpec
-from selectimprove.tasks.field import Field, apply_operator
-from selectimprove.tasks.traces import OPERATORS
+from selectimprove.tasks.registry import make_task
+from selectimprove.tasks.specs import TaskSpec
+from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.training.models import create_tokenizer
 from selectimprove.training.pretrain import (
     IGNORED,
@@ -22,6 +25,9 @@ from selectimprove.training.pretrain import (
 )
 
 LOGS = 4000
+
+OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+OTHER_TASKS = [TaskSpec("programs", {"length": 3, "letters": 5}), TaskSpec("cups", {"cups": 7}, "cups 1.0")]
 
 
 def is_share(count, total, share):
@@ -36,7 +42,6 @@ def split_log(index):
 
 @pytest.mark.parametrize("parts", [(1, 1), (2, 3)])
 def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
-    field = Field.shuffled(ORDER, 0)
     for index in range(300):
         log = write_log(make_pretrain_spec(parts=parts), index)
         if parts == (1, 1):
@@ -54,13 +59,13 @@ def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
         assert {len(opening) for opening in openings} == {2}
         for chain, opening, (_, continuation) in zip(chains, openings, log, strict=True):
             words = continuation.split()
-            value = field.element(opening[1])
+            value = GF5.read_value(opening[1])
             steps, answer = words[:-5], words[-5:]
             ends = {opening[0]: opening[1]}
             labels = []
             for label, sign, operand, result in zip(*(iter(steps),) * 4, strict=True):
-                value = apply_operator(OPERATORS[sign], value, field.element(operand), ORDER)
-                assert field.element(result) == value
+                value = calculate((OPERATORS[sign], GF5.read_value(operand)), value, GF5)
+                assert GF5.read_value(result) == value
                 labels.append(label)
                 ends["y" if opening[0] == "x" else "x"] = result
             written = [word for word in chain.split() if word.startswith("L")]
@@ -68,6 +73,43 @@ def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
             assert answer == ["A", "x", ends["x"], "y", ends["y"]]
         labels = [int(word[1:]) for word in prompt.split() if word.startswith("L")]
         assert labels == list(range(labels[0], labels[0] + len(labels)))
+
+
+@pytest.mark.parametrize("parts", [(1, 1), (2, 3)])
+def test_a_quoted_part_tells_what_its_chain_shows(parts):
+    """Start, end and what is asked stand in any of the six orders, whatever is asked; a share of parts is quoted."""
+    spec = make_pretrain_spec(parts=parts, quoted_share=0.4)
+    orders, quoted, told = Counter(), 0, 0
+    for index in range(LOGS):
+        (first, continuation), *others = write_log(spec, index)
+        prompt = re.match(r"(x \S+ (?:L\d+ [+*] e\d+ )+y \S+ \? [xy] ?)+", first)[0]
+        chains = re.findall(r"x (\S+) (L\d+) (?:.*?)y (\S+) \? ([xy])", prompt)
+        told += len(chains)
+        segments = [(first.removeprefix(prompt), continuation), *others]
+        for start, label, end, asked in chains:
+            if len(chains) > 1:
+                assert segments.pop(0) == ("", label)
+            context, continuation = segments.pop(0)
+            if continuation.startswith("L"):
+                continue  # executed
+            quote = [(context, continuation), segments.pop(0), segments.pop(0)]
+            assert dict(quote) == {"x": start, "y": end, "?": asked}
+            orders["".join(name for name, _ in quote), asked] += 1
+            quoted += 1
+        assert not segments
+    assert is_share(quoted, told, 0.4)
+    assert len(orders) == 12 and all(is_share(count, quoted, 1 / 12) for count in orders.values())
+
+
+def test_quoted_parts_change_no_other():
+    """With the share of quoted parts, only what follows their labels changes: chains and executions stay."""
+    spec = make_pretrain_spec(parts=(2, 3))
+    for index in range(300):
+        executed = write_log(spec, index)
+        quoted = write_log(make_pretrain_spec(parts=(2, 3), quoted_share=0.5), index)
+        kept = [segment for segment in quoted if len(segment[0].split()) != 1]
+        assert [segment for segment in executed if segment in kept] == kept
+        assert quoted[0] == executed[0]
 
 
 def test_each_direction_has_steps_of_its_own():
@@ -121,17 +163,16 @@ def test_prompt_says_nothing_about_the_log():
 
 
 def test_facts_are_right():
-    field = Field.shuffled(ORDER, 0)
     for index in range(100):
         for value, _, sign, operand, result in zip(*(iter(write_facts(make_pretrain_spec(), index)),) * 5, strict=True):
-            expected = apply_operator(OPERATORS[sign], field.element(value), field.element(operand), ORDER)
-            assert field.element(result) == expected
+            expected = calculate((OPERATORS[sign], GF5.read_value(operand)), GF5.read_value(value), GF5)
+            assert GF5.read_value(result) == expected
 
 
 @pytest.mark.parametrize("parts", [(1, 1), (2, 2)])
 def test_loss_is_on_execution_and_on_results_only(parts):
     spec = make_pretrain_spec(parts=parts)
-    tokenizer = create_tokenizer(ORDER)
+    tokenizer = create_tokenizer(GF5)
     rows = encode_corpus(spec, tokenizer)
     assert len(rows) == 2 * spec.updates * spec.logs_per_update
     logs = set()
@@ -149,7 +190,7 @@ def test_loss_is_on_execution_and_on_results_only(parts):
 @pytest.mark.parametrize("share", [0, 0.5])
 def test_short_logs_come_first(share):
     spec = make_pretrain_spec(updates=400, curriculum_share=share, steps=StepsSpec(forward=(1, 9), backward=(1, 9)))
-    rows = encode_corpus(spec, create_tokenizer(ORDER))
+    rows = encode_corpus(spec, create_tokenizer(GF5))
     size = spec.logs_per_update
     lengths = [len(rows[2 * size * update]["input_ids"]) for update in range(spec.updates)]
     rank = sorted(lengths).index(max(lengths[: spec.updates // 10])) / spec.updates
@@ -172,3 +213,45 @@ def test_training_is_that_of_the_stock_trainer(tmp_path):
     stock, ours = (trainer.model.state_dict() for trainer in trainers)
     for name, weight in stock.items():
         torch.testing.assert_close(ours[name], weight, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("spec", OTHER_TASKS, ids=lambda spec: spec.task)
+def test_corpus_of_every_task_is_right_and_has_loss_on_execution_and_results(spec, tmp_path, monkeypatch):
+    """Steps and facts are held against the oracle; loss is on all words of a result, and on those alone in facts."""
+    monkeypatch.syspath_prepend(install_cups(tmp_path))
+    task = make_task(spec, 0)
+    corpus = make_pretrain_spec(task=spec)
+    text = SymbolicText()
+    for index in range(100):
+        ((context, continuation),) = write_log(corpus, index)
+        name = re.search(r".* (?=[xy] )", context).end()
+        trace = text.read_completion(f"{context[name:]} {continuation}", task)
+        assert trace.readable
+        value = trace.opening[1]
+        for step in trace.steps:
+            value = calculate(step.operation, value, task)
+            assert step.result == value
+        ends = (trace.opening[1], value)
+        assert trace.answer == (ends if trace.opening[0] == "x" else ends[::-1])
+    length, width = task.value_length, task.operation_length
+    fact = 2 * length + width + 1
+    seen = set()
+    for index in range(100):
+        words = write_facts(corpus, index)
+        assert len(words) == corpus.facts_per_row * fact
+        for at in range(0, len(words), fact):
+            value, operation, result = (
+                read(" ".join(words[at + begin : at + end]))
+                for read, begin, end in (
+                    (task.read_value, 0, length),
+                    (task.read_operation, length + 1, length + 1 + width),
+                    (task.read_value, fact - length, fact),
+                )
+            )
+            assert calculate(operation, value, task) == result
+            seen.add(operation)
+    assert seen == set(task.written_operations)
+    rows = encode_corpus(corpus, create_tokenizer(task))
+    for row in rows.select(range(corpus.logs_per_update, 2 * corpus.logs_per_update)):
+        counted = [label != -100 for label in row["labels"]]
+        assert counted == ([False] * (fact - length) + [True] * length) * corpus.facts_per_row

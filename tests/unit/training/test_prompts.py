@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from tiny_models import (
     ARCHITECTURE,
-    ORDER,
+    GF5,
     SFT_DATA,
     TEMPLATE,
     make_base_tokenizer,
@@ -29,7 +29,7 @@ BEGINNING_TEMPLATE = "<s>{% for m in messages %}[{{ m['role'] }}] {{ m['content'
 
 
 def make_word_tokenizer(added=None):
-    tokenizer = create_tokenizer(ORDER)
+    tokenizer = create_tokenizer(GF5)
     if added is not None:
         specials = [(name, tokenizer.convert_tokens_to_ids(name)) for name in ("<pad>", "<eos>")]
         tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=added, special_tokens=specials)

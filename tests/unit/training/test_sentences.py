@@ -6,11 +6,11 @@ import torch
 from safetensors.torch import load_file
 from tiny_models import (
     ARCHITECTURE,
-    FIELD,
     LORA,
     RL_DATA,
     SFT_DATA,
     SYSTEM,
+    TASK,
     make_rl_spec,
     make_sft_spec,
     make_suite,
@@ -34,7 +34,7 @@ def base(tmp_path):
 @pytest.fixture
 def data(tmp_path):
     for dataset in (SFT_DATA, RL_DATA):
-        write_dataset(DataSpec(dataset, FIELD, "sentences", seed=0), tmp_path / dataset.name)
+        write_dataset(DataSpec(dataset, TASK, "sentences", seed=0), tmp_path / dataset.name)
     return tmp_path
 
 

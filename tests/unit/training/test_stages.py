@@ -15,8 +15,8 @@ from stages import (
     weights_equal,
 )
 from tiny_models import (
+    GF5,
     LORA,
-    ORDER,
     make_rl_spec,
 )
 from transformers import TrainerCallback
@@ -70,7 +70,7 @@ def test_sft_learns_records_its_origin_and_resumes_exactly(tmp_path, base, sft_d
 
 
 def test_sft_trains_on_the_completion_only(base, sft_data):
-    tokenizer = create_tokenizer(ORDER)
+    tokenizer = create_tokenizer(GF5)
     rows = read_rows(sft_data / "train.jsonl")
     for row, encoded in zip(rows, sft.encode_pairs(rows, tokenizer), strict=True):
         trained = [token for token in encoded["labels"] if token != sft.IGNORED]
@@ -146,10 +146,10 @@ def test_lora_sft_is_merged_and_lora_rl_keeps_an_adapter(tmp_path, base, sft_dat
 
 def test_reward_is_the_verdict_and_metrics_are_by_kind_and_steps(rl_data):
     rows = read_rows(rl_data / "train.jsonl")
-    tokenizer = create_tokenizer(ORDER)
+    tokenizer = create_tokenizer(GF5)
     metrics = {}
     right = [
-        encode_completion(tokenizer, TEXT.write_completion(STRATEGIES["forward"](row["problem"]), row["problem"].field))
+        encode_completion(tokenizer, TEXT.write_completion(STRATEGIES["forward"](row["problem"]), row["problem"].task))
         for row in rows
     ]
     wrong = [ids[:-2] + [tokenizer.convert_tokens_to_ids("?"), ids[-1]] for ids in right]
@@ -170,7 +170,7 @@ def test_reward_is_the_verdict_and_metrics_are_by_kind_and_steps(rl_data):
 def write_mixed(problem) -> str:
     """Return a completion that opens forward, goes on backward and ends right."""
     forward, backward = (write(problem) for write in STRATEGIES.values())
-    return TEXT.write_completion(dataclasses.replace(backward, opening=forward.opening), problem.field)
+    return TEXT.write_completion(dataclasses.replace(backward, opening=forward.opening), problem.task)
 
 
 def test_prompt_schedule_covers_the_run_and_uses_every_prompt_each_pass(rl_data):

@@ -8,18 +8,20 @@
     python -m selectimprove publish results/tiny results/published/tiny
     python -m selectimprove decompose before.csv after.csv --by kind
     python -m selectimprove doctor --preset smollm2
+    python -m selectimprove reference > docs/reference.md
 
 `trace`: see tracing.py; the exit status is 0 if every digest matches, 1 if not, 2 if FILE cannot be traced. `show`: see
 show.py; the exit status is 2 if there is no such model or problem. `base`: see base.py; likewise for a base.
 `watch`, `estimate`, `publish`, `decompose`, `doctor`: see the modules of these names; likewise for a configuration,
 results, tables and a preset. Ctrl-C ends any of them quietly, with 130.
+`reference`: see reference.py.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from selectimprove.commands import decompose, publish, show, watch
+from selectimprove.commands import decompose, publish, reference, show, watch
 from selectimprove.experiment.config import DEFAULT_PRESET
 from selectimprove.provenance import tracing
 from selectimprove.terminal import allow_any_text, stop_printing
@@ -50,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     doctor_parser = commands.add_parser("doctor", help="say what is here and what a preset would need")
     doctor_parser.add_argument("--preset", default=DEFAULT_PRESET, help="default: %(default)s")
+    commands.add_parser("reference", help="write docs/reference.md, every key of the configuration")
     parsed = parser.parse_args(arguments)
     allow_any_text()
     try:
@@ -65,6 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
             show.show_problem(parsed)
         elif parsed.command == "publish":
             print(f"{len(publish.publish(parsed.results, parsed.target))} files in {parsed.target}")
+        elif parsed.command == "reference":
+            print(reference.write_reference(), end="")
         elif parsed.command == "decompose":
             decompose.decompose(parsed)
         elif parsed.command == "base":

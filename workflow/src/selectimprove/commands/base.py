@@ -30,7 +30,9 @@ def read_base_spec(checkpoint: Path) -> PretrainSpec:
         raise ValueError(f"{checkpoint}: there is no {RECORD} here; must be the checkpoint of a pretrained base")
     values = json.loads(record.read_text(encoding="utf-8"))["spec"]
     if set(values) != {field.name for field in dataclasses.fields(PretrainSpec)}:
-        raise ValueError(f"{checkpoint}: this is no base that the workflow pretrained, as its {RECORD} says")
+        raise ValueError(
+            f"{checkpoint}: this is no base that this version of the workflow pretrained, as its {RECORD} says"
+        )
     return build_spec(PretrainSpec, values)
 
 
@@ -39,7 +41,7 @@ def measure_logs(checkpoint: Path, direction: str, steps: int, logs: int) -> flo
     """Return the share of `logs` new logs of so many steps a part that the base gets right, each as a whole."""
     spec = read_base_spec(checkpoint)
     lengths = StepsSpec(forward=(steps, steps), backward=(steps, steps))
-    asked = dataclasses.replace(spec, forward_share=float(direction == "forward"), steps=lengths)
+    asked = dataclasses.replace(spec, quoted_share=0, forward_share=float(direction == "forward"), steps=lengths)
     tokenizer, model = load_tokenizer(str(checkpoint)), load_model(str(checkpoint)).eval()
     met = spec.updates * spec.logs_per_update
     rows = [encode_log(asked, index, tokenizer) for index in range(met, met + logs)]

@@ -38,7 +38,10 @@ from selectimprove.experiment.experiment import Experiment
 from selectimprove.experiment.specs import LoraSpec, ModelSpec, RLSpec
 from selectimprove.provenance.records import find_commit
 from selectimprove.tasks.problems import sample_problems
+from selectimprove.tasks.registry import make_task
 from selectimprove.tasks.strategies import write_solution
+from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.tasks.task import Task
 from selectimprove.tasks.texts import TEXT_FORMS
 from selectimprove.training.models import create_model, create_tokenizer, encode_completion, encode_prompt, find_dtype
 
@@ -106,13 +109,13 @@ def find_hub() -> str:
         return f"does not answer ({error})"
 
 
-def load_shape(model: ModelSpec, order: int, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_shape(model: ModelSpec, task: Task, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Return the base model without its weights, and its tokenizer; offline: the hub is not to be asked.
 
     Raises ValueError if the hub, or what was fetched from it before, does not give them.
     """
     if model.source == "scratch":
-        tokenizer = create_tokenizer(order)
+        tokenizer = create_tokenizer(task)
         with torch.device("meta"):
             return create_model(model.architecture, tokenizer), tokenizer
     options: dict[str, Any] = {"revision": model.revision, "local_files_only": offline}
@@ -166,8 +169,9 @@ class Estimator:
 
     def __init__(self, experiment: Experiment, offline: bool):
         self.experiment = experiment
-        order = max(field.order for field in experiment.fields.values())
-        self.model, self.tokenizer = load_shape(experiment.model, order, offline)
+        tasks = [make_task(spec, experiment.seeds[0]) for spec in experiment.tasks.values()]
+        largest = max(tasks, key=lambda task: len(SymbolicText().vocabulary(task)))
+        self.model, self.tokenizer = load_shape(experiment.model, largest, offline)
         self.weights = self.model.num_parameters()
         self.tokens = {name: self.measure_tokens(name) for name in experiment.datasets}
 
@@ -175,7 +179,7 @@ class Estimator:
         """Return the mean numbers of tokens of a data set's prompts and of its right completions."""
         spec = self.experiment.make_data_spec(name, self.experiment.seeds[0])
         text = TEXT_FORMS[spec.text]
-        problems = sample_problems(spec.dataset, spec.field, "test", spec.seed, text.label_pool)
+        problems = sample_problems(spec.dataset, spec.task, "test", spec.seed, text.label_pool)
         prompts, completions = [], []
         for problem in itertools.islice(problems, MEASURED_PROBLEMS):
             solution = write_solution(problem, ["forward"] * len(problem.parts), text)

@@ -5,7 +5,7 @@
 
 The model is a checkpoint of a run, the last one if not told, or any checkpoint folder. The problem is one of the test
 split of a data set, by default the one that the checkpoint was trained on, or a prompt in the checkpoint's text form,
-whose symbols are those of that data set. Failures are named as in the score tables (strategies.FAILURES).
+of the task of that data set. Failures are named as in the score tables (strategies.FAILURES).
 """
 
 import argparse
@@ -19,8 +19,7 @@ from typing import Any
 from selectimprove.presentation.marking import mark_completion
 from selectimprove.provenance.records import RECORD, check_digest
 from selectimprove.seeds import hash_seed
-from selectimprove.tasks.data import FIELD_FILE, read_field, read_rows
-from selectimprove.tasks.field import Field
+from selectimprove.tasks.data import read_rows, read_task
 from selectimprove.tasks.problems import AnyProblem, make_problem
 from selectimprove.tasks.rewards import CUT
 from selectimprove.tasks.strategies import STRATEGIES, SUITED, read_completion, write_solution
@@ -72,11 +71,11 @@ def show_problem(arguments: argparse.Namespace) -> None:
     if arguments.prompt is None:
         name, problem = read_problem(data, arguments.index)
     else:
-        name, problem = f"as typed in, symbols of {data}", parse_prompt(arguments.prompt, data, text)
+        name, problem = f"as typed in, read as those of {data}", parse_prompt(arguments.prompt, data, text)
     completions = sample_texts(checkpoint, problem, text, arguments)
     print(f"checkpoint  {checkpoint}\nproblem     {name}\n")
     print(indent(text.write_prompt(problem)))
-    print(f"{describe_problem(problem)}\n")
+    print(f"{describe_problem(problem, text)}\n")
     for number, completion in enumerate(completions, 1):
         cut_off = f" Cut off after {arguments.max_completion_tokens} tokens." if completion.endswith(CUT) else ""
         print(f"Completion {number}: {describe_completion(completion, problem, text)}{cut_off}\n{indent(completion)}")
@@ -134,7 +133,7 @@ def find_dataset(results: Path, dataset: str | None, seed: int) -> Path:
     """Return the folder of a data set; raises ValueError if there is none, naming those that there are."""
     if dataset is None:
         raise ValueError("--dataset is needed: a base model was trained on none")
-    found = {file.parent.parent.name: file.parent for file in results.glob(f"data/*/seed{seed}/{FIELD_FILE}")}
+    found = {file.parent.parent.name: file.parent for file in results.glob(f"data/*/seed{seed}/test.jsonl")}
     return choose(found, dataset, f"for the seed {seed}, {results} has the data sets")
 
 
@@ -147,14 +146,14 @@ def read_problem(data: Path, index: int) -> tuple[str, AnyProblem]:
 
 
 def parse_prompt(prompt: str, data: Path, text: TextForm) -> AnyProblem:
-    """Return the problem that a prompt states in the symbols of a data set; raises ValueError if it states none."""
-    order, field = read_field(data)
+    """Return the problem that a prompt states, read as those of a data set; raises ValueError if it states none."""
+    _, task = read_task(data)
     try:
-        return text.read_prompt(prompt, order, field)
+        return text.read_prompt(prompt, task)
     except ValueError as error:
-        shown = field or Field(order, tuple(range(order)))
-        example = make_problem("evaluation", shown, 1, (("add", 2), ("multiply", 3)), 7, stated=field is None)
-        raise ValueError(f"{error}; this is one over GF({order}): {text.write_prompt(example)!r}") from error
+        operations = task.operations[1], task.operations[-1]
+        example = make_problem("evaluation", task, task.values[1], operations, 7 if text.label_pool else 1)
+        raise ValueError(f"{error}; this is one of {task.title}: {text.write_prompt(example)!r}") from error
 
 
 def sample_texts(checkpoint: Path, problem: AnyProblem, text: TextForm, arguments: argparse.Namespace) -> list[str]:
@@ -200,12 +199,13 @@ def sample_texts(checkpoint: Path, problem: AnyProblem, text: TextForm, argument
     return [decode_completion(tokenizer, tokens) for tokens in sampled]
 
 
-def describe_problem(problem: AnyProblem) -> str:
+def describe_problem(problem: AnyProblem, text: TextForm) -> str:
     """Return in words what a problem asks and what the right answer is."""
     parts = [f"{part.kind} of {count_steps(part.steps)}, asks for {part.unknown}" for part in problem.parts]
     last = problem.parts[-1]
     asked = parts[0] if len(parts) == 1 else f"{len(parts)} parts: {'; '.join(parts)}"
-    return f"{asked[0].upper()}{asked[1:]}. Right answer: {last.unknown} = {last.field.symbol(problem.answer)}."
+    answer = text.write_value(problem.answer, problem.task)
+    return f"{asked[0].upper()}{asked[1:]}. Right answer: {last.unknown} = {answer}."
 
 
 def count_steps(steps: int) -> str:

@@ -26,11 +26,12 @@ from selectimprove.experiment.experiment import (
 from selectimprove.experiment.grids import expand_grids
 from selectimprove.experiment.schema import check_duplicates, check_schema, list_words
 from selectimprove.experiment.specs import PACKAGED, ClaimSpec, ModelSpec, RLSpec, SFTSpec, SuiteSpec, build_spec
-from selectimprove.tasks.field import LARGEST_ORDER, SMALLEST_ORDER, is_prime
 from selectimprove.tasks.problems import check_capacity, count_strata
-from selectimprove.tasks.specs import SPLITS, DatasetSpec, FieldSpec
+from selectimprove.tasks.registry import check_task, fill_settings, find_package, find_task, make_task
+from selectimprove.tasks.specs import SPLITS, DatasetSpec, TaskSpec
 from selectimprove.tasks.strategies import SUITED
 from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.tasks.task import Task
 from selectimprove.tasks.texts import TEXT_FORMS
 
 CONFIG_FILE = CHECKOUT / "config.yaml"
@@ -38,8 +39,8 @@ PRESETS = CHECKOUT / "workflow" / "presets"
 SCHEMA_FILE = CHECKOUT / "workflow" / "schemas" / "config.schema.yaml"
 CLAIMS_FILE = CHECKOUT / "workflow" / "claims.yaml"
 DEFAULT_PRESET = "tiny"
-SECTIONS = ("fields", "datasets", "sft", "rl", "suites")
-GRID_SECTIONS = ("datasets", "sft", "rl", "suites", "figures", "tables")
+SECTIONS = ("tasks", "datasets", "sft", "rl", "suites")
+GRID_SECTIONS = ("tasks", "datasets", "sft", "rl", "suites", "figures", "tables")
 # An experiment becomes a rule of its name, beside these.
 RULES = (
     *("all", "claims", "convert", "crate", "data", "dataset", "evaluate", "figure", "list_runs", "pretrain", "report"),
@@ -74,13 +75,41 @@ def parse_range(place: str, text: str) -> tuple[int, int]:
     return lowest, highest
 
 
-def check_field(name: str, values: dict[str, Any]) -> FieldSpec:
-    order = values["order"]
-    if not (is_prime(order) and SMALLEST_ORDER <= order <= LARGEST_ORDER):
-        raise ConfigError(
-            f"fields.{name}.order: found {order}, must be a prime number from {SMALLEST_ORDER} to {LARGEST_ORDER}"
-        )
-    return FieldSpec(**{key: value for key, value in values.items() if key != "pretrain"})
+def check_old_keys(config: dict[str, Any]) -> None:
+    """Raise ConfigError on a key of before there were other tasks than the field."""
+    if "fields" in config:
+        raise ConfigError("fields: this key is now `tasks`, and its entries name their task: {task: field, order: 11}")
+    datasets = config.get("datasets")
+    for name, values in datasets.items() if isinstance(datasets, dict) else ():
+        if isinstance(values, dict) and "field" in values:
+            raise ConfigError(f"datasets.{name}.field: this key is now `task`, a name of the section `tasks`")
+
+
+def load_task(name: str, values: dict[str, Any]) -> TaskSpec:
+    """Return the spec of a task; `values` must have the settings of that task, and no others."""
+    try:
+        task = find_task(values["task"])
+        given = {key: value for key, value in values.items() if key not in ("task", "pretrain")}
+        settings = fill_settings(values["task"], given)
+    except ValueError as error:
+        raise ConfigError(f"tasks.{name}.task: {error}") from error
+    own = {"task": {}, **task.SETTINGS, "pretrain": {}}
+    closed = {"type": "object", "additionalProperties": False, "required": list(task.SETTINGS), "properties": own}
+    of_entry = {"properties": {"tasks": {"properties": {name: closed}}}}
+    check_schema({"tasks": {name: {"task": values["task"], **settings}}}, of_entry)
+    spec = TaskSpec(values["task"], settings, find_package(values["task"]))
+    try:
+        made = make_task(spec)
+    except ValueError as error:
+        raise ConfigError(f"tasks.{name}.{error}") from error
+    if spec.package:
+        try:
+            check_task(made)
+        except ValueError as error:
+            raise ConfigError(
+                f"tasks.{name}.task: {values['task']!r} of {spec.package} is not in order: {error}"
+            ) from error
+    return spec
 
 
 def check_pretraining(place: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -164,12 +193,12 @@ def check_model(values: dict[str, Any]) -> ModelSpec:
     return build_spec(ModelSpec, {**values, "source": source})
 
 
-def check_datasets(entries: dict[str, dict], fields: dict[str, FieldSpec], text: str) -> dict[str, DatasetSpec]:
+def check_datasets(entries: dict[str, dict], tasks: dict[str, Task], text: str) -> dict[str, DatasetSpec]:
     """Return the data set specs: shares sum to 1, labels suffice, and enough distinct problems exist."""
     specs = {}
     for name, values in entries.items():
         place = f"datasets.{name}"
-        check_reference(f"{place}.field", values["field"], "field", fields)
+        check_reference(f"{place}.task", values["task"], "task", tasks)
         steps, parts = (parse_range(f"{place}.{key}", values[key]) for key in ("steps", "parts"))
         pool = TEXT_FORMS[text].label_pool
         if pool is not None and steps[1] * parts[1] > pool:
@@ -188,7 +217,7 @@ def check_datasets(entries: dict[str, dict], fields: dict[str, FieldSpec], text:
                 raise ConfigError(f"{place}.{key}: the shares {values[key]} sum to {sum(values[key].values())}, not 1")
         specs[name] = DatasetSpec(name=name, **{**values, "steps": steps, "parts": parts})
         try:
-            check_capacity(specs[name], fields[values["field"]].order)
+            check_capacity(specs[name], tasks[values["task"]])
         except ValueError as error:
             raise ConfigError(str(error)) from error
     return specs
@@ -213,10 +242,10 @@ def check_starts(rl: dict[str, dict], sft: dict[str, dict]) -> None:
             seen.append(start)
 
 
-def check_budget(place: str, budget: int, dataset: DatasetSpec, text: str) -> None:
+def check_budget(place: str, budget: int, dataset: DatasetSpec, task: Task, text: str) -> None:
     """Raise ConfigError if the token budget cannot hold the longest trace and its end-of-sequence token."""
     steps, parts = dataset.steps[1], dataset.parts[1]
-    needed = TEXT_FORMS[text].count_words(steps, parts) + 1
+    needed = TEXT_FORMS[text].count_words(task, steps, parts) + 1
     if budget < needed:
         longest = f"{steps} steps" if parts == 1 else f"{parts} parts of {steps} steps"
         raise ConfigError(
@@ -250,16 +279,15 @@ def expand_sections(config: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ConfigError(f"config: found {config!r}, must be object")
     expanded = dict(config)
-    for section in ("fields", *GRID_SECTIONS):
+    for section in GRID_SECTIONS:
         if not isinstance(entries := config.get(section), dict):
             continue
         dropped = {name for name, values in entries.items() if values is None and name != "defaults"}
         entries = {name: values for name, values in entries.items() if name not in dropped}
-        if section in GRID_SECTIONS:
-            try:
-                entries = expand_grids(section, entries)
-            except ValueError as error:
-                raise ConfigError(str(error)) from error
+        try:
+            entries = expand_grids(section, entries)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
         expanded[section] = {name: values for name, values in entries.items() if name not in dropped}
     return expanded
 
@@ -271,8 +299,8 @@ def merge_sections(config: dict[str, Any]) -> dict[str, dict[str, dict]]:
         entries = {name: values for name, values in config[section].items() if name != "defaults"}
         defaults = config[section].get("defaults", {})
         merged[section] = {name: merge_defaults(defaults, values) for name, values in entries.items()}
-    fields = {"fields": FieldSpec, "datasets": DatasetSpec, "sft": SFTSpec, "rl": RLSpec, "suites": SuiteSpec}
-    given = {"name", "run", "model", "seed", "recipe_version", *config["execution"]}
+    fields = {"tasks": TaskSpec, "datasets": DatasetSpec, "sft": SFTSpec, "rl": RLSpec, "suites": SuiteSpec}
+    given = {"name", "run", "model", "seed", "recipe_version", "settings", "package", *config["execution"]}
     for section, entries in merged.items():
         needed = [field.name for field in dataclasses.fields(fields[section]) if field.name not in given]
         for name, values in entries.items():
@@ -314,7 +342,7 @@ def check_figures(section: str, experiment: Experiment) -> None:
         for run in values["runs"]:
             if run not in evaluated:
                 raise ConfigError(
-                    f"{section}.{name}.suites: none is over the field {experiment.find_field(run)} of the run {run}"
+                    f"{section}.{name}.suites: none is of the task {experiment.find_task(run)} of the run {run}"
                 )
 
 
@@ -323,16 +351,21 @@ def check_claim_suite(place: str, values: dict[str, Any], experiment: Experiment
     suite = experiment.suites[values["suite"]]
     dataset = experiment.datasets[suite.dataset]
     for run in values["terms"]:
-        if experiment.find_field(run) != dataset.field:
+        if experiment.find_task(run) != dataset.task:
             raise ConfigError(
-                f"{place}.terms: {run} is over the field {experiment.find_field(run)}, "
-                f"but the suite {suite.name} is over {dataset.field}"
+                f"{place}.terms: {run} is of the task {experiment.find_task(run)}, "
+                f"but the suite {suite.name} is of {dataset.task}"
             )
     strata = count_strata(dataset, dataset.sizes["test"])
     kinds = list(dict.fromkeys(kind for (kind, _), count in strata.items() if count))
     if values["kind"] not in ("all", *kinds):
         raise ConfigError(
             f"{place}.kind: found {values['kind']!r}, but the suite {suite.name} has problems of {list_words(kinds)}"
+        )
+    fewest, most = dataset.parts
+    if not fewest <= values.get("parts", fewest) <= most:
+        raise ConfigError(
+            f"{place}.parts: found {values['parts']}, but the suite {suite.name} has {fewest} to {most} parts"
         )
     for kind in kinds if values["kind"] == "all" else [values["kind"]]:
         if suite.forced_strategies and SUITED.get(kind) not in suite.forced_strategies:
@@ -389,18 +422,20 @@ def load_claims(names: list[str], file: Path, schema: dict[str, Any], experiment
 def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file: Path = CLAIMS_FILE) -> Experiment:
     """Return the checked experiment. Raises ConfigError on the first mistake found."""
     config = expand_sections(config)
+    check_old_keys(config)
     check_schema(config, schema)
     merged = merge_sections(config)
-    fields = {name: check_field(name, values) for name, values in merged["fields"].items()}
+    specs = {name: load_task(name, values) for name, values in merged["tasks"].items()}
+    tasks = {name: make_task(spec, config["seeds"][0]) for name, spec in specs.items()}
     model = check_model(config["model"])
     text = model.text
-    datasets = check_datasets(merged["datasets"], fields, text)
+    datasets = check_datasets(merged["datasets"], tasks, text)
     pretrain = {
         name: check_pretraining(
-            f"fields.{name}.pretrain" if "pretrain" in values else "pretrain",
+            f"tasks.{name}.pretrain" if "pretrain" in values else "pretrain",
             merge_defaults(config["pretrain"], values.get("pretrain", {})),
         )
-        for name, values in merged["fields"].items()
+        for name, values in merged["tasks"].items()
     }
     for run in merged["sft"]:
         if run in merged["rl"]:
@@ -420,12 +455,12 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
             )
         if (values["prompts_per_step"] * values["completions_per_prompt"]) % values["micro_batches"]:
             raise ConfigError(f"rl.{run}.micro_batches: found {values['micro_batches']}, must divide the completions")
-        check_budget(f"rl.{run}", values["max_completion_tokens"], dataset, text)
+        check_budget(f"rl.{run}", values["max_completion_tokens"], dataset, tasks[dataset.task], text)
     check_execution(config["execution"], merged["sft"], merged["rl"])
     for suite, values in merged["suites"].items():
         check_reference(f"suites.{suite}.dataset", values["dataset"], "data set", datasets)
         dataset = datasets[values["dataset"]]
-        check_budget(f"suites.{suite}", values["max_completion_tokens"], dataset, text)
+        check_budget(f"suites.{suite}", values["max_completion_tokens"], dataset, tasks[dataset.task], text)
         if (values["problems"] or 0) > dataset.sizes["test"]:
             raise ConfigError(
                 f"suites.{suite}.problems: found {values['problems']}, "
@@ -433,27 +468,28 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
             )
     runs = [*merged["sft"], *merged["rl"]]
     suites = {name: build_spec(SuiteSpec, {"name": name, **values}) for name, values in merged["suites"].items()}
+    execution = {key: value for key, value in config["execution"].items() if key != "report_to"}  # no part of recipes
     experiment = Experiment(
         preset=config["preset"],
         seeds=tuple(config["seeds"]),
-        fields=Entries("fields", fields),
+        tasks=Entries("tasks", specs),
         model=model,
         pretrain_values=pretrain,
         datasets=Entries("datasets", datasets),
         sft_values=Entries("sft", merged["sft"]),
         rl_values=Entries("rl", merged["rl"]),
         suites=Entries("suites", suites),
-        execution=config["execution"],
+        execution=execution,
         figures=Entries("figures", expand_figures("figures", config["figures"], runs)),
         tables=Entries("tables", expand_figures("tables", config["tables"], runs)),
         claims=(),
     )
     for run, values in experiment.rl_values.items():
         dataset = experiment.datasets[values["dataset"]]
-        if dataset.field != experiment.find_field(run):
+        if dataset.task != experiment.find_task(run):
             raise ConfigError(
-                f"rl.{run}.dataset: {dataset.name} is over the field {dataset.field}, "
-                f"but the run starts from a model over {experiment.find_field(run)}"
+                f"rl.{run}.dataset: {dataset.name} is of the task {dataset.task}, "
+                f"but the run starts from a model of {experiment.find_task(run)}"
             )
     for name in experiment.tables:
         if name in experiment.figures:

@@ -145,8 +145,8 @@ class DrawingCheck:
         used = {suite.name for suites in suites_of.values() for suite in suites}
         for name in self.values["suites"]:
             if name not in used:
-                over = self.experiment.datasets[self.experiment.suites[name].dataset].field
-                self.refuse("suites", f"{name} is over the field {over}, over which none of the runs is")
+                other = self.experiment.datasets[self.experiment.suites[name].dataset].task
+                self.refuse("suites", f"{name} is of the task {other}, of which none of the runs is")
         groups: dict[tuple[str, ...], str] = {}  # suites that are taken together, and a run that takes them
         for run, suites in suites_of.items():
             groups.setdefault(tuple(suite.name for suite in suites), run)
@@ -249,7 +249,7 @@ class DrawingCheck:
         return frozenset().union(*itertools.chain(*(self.cells[suite] for suite in suites)))
 
     def describe_suites(self, names: tuple[str, ...]) -> Any:
-        """Return what must be alike in what different runs are evaluated on, whatever the field."""
+        """Return what must be alike in what different runs are evaluated on, whatever the task."""
         suites = [self.experiment.suites[name] for name in names]
         return sorted(
             (suite.forced_strategies, suite.completions_per_problem, sorted(self.list_cells([suite.name])))

@@ -1,6 +1,7 @@
 """What must hold of the machine before a run: packages are installed, as pinned or nearly so, and results have room."""
 
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -72,6 +73,15 @@ def warn_of_other_versions(others: dict[str, dict[str, str]]) -> str:
         f"versions are not as pinned: {describe_other_versions(installed)}; results may differ from those of the "
         "pinned versions, and not be theirs bit for bit; the records of all that is made say so"
     )
+
+
+def check_trackers(trackers: list[str]) -> None:
+    """Raise ConfigError if a tracker that execution.report_to names is not installed here."""
+    for tracker in trackers:
+        package = importlib.util.find_spec(tracker)
+        if package is None or package.origin is None:  # a folder of that name, such as wandb makes, is no package
+            name = tracker.replace("_", "-")
+            raise ConfigError(f"execution.report_to: {tracker} is not installed: pip install {name}, or leave it out")
 
 
 def check_environment(conda_file: Path, strict: bool) -> str:

@@ -22,7 +22,8 @@ from selectimprove.experiment.specs import (
     digest_specs,
     list_kept_steps,
 )
-from selectimprove.tasks.specs import DatasetSpec, DataSpec, FieldSpec
+from selectimprove.tasks.registry import make_task
+from selectimprove.tasks.specs import DatasetSpec, DataSpec, TaskSpec
 
 PACKAGE = Path(__file__).parents[1]
 CHECKOUT = PACKAGE.parents[2]
@@ -71,7 +72,7 @@ class Experiment:
 
     preset: str
     seeds: tuple[int, ...]
-    fields: dict[str, FieldSpec]
+    tasks: dict[str, TaskSpec]
     model: ModelSpec
     pretrain_values: dict[str, dict[str, Any]]
     datasets: dict[str, DatasetSpec]
@@ -92,16 +93,16 @@ class Experiment:
         """Return where the base that the workflow makes for a run lies in the results; None: it makes none."""
         if self.model.is_packaged:
             return "convert/checkpoint"
-        return f"pretrain/{self.find_field(run)}/seed{seed}/checkpoint" if self.pretrains else None
+        return f"pretrain/{self.find_task(run)}/seed{seed}/checkpoint" if self.pretrains else None
 
     def make_data_spec(self, dataset: str, seed: int) -> DataSpec:
-        return DataSpec(self.datasets[dataset], self.fields[self.datasets[dataset].field], self.model.text, seed)
+        return DataSpec(self.datasets[dataset], self.tasks[self.datasets[dataset].task], self.model.text, seed)
 
     def make_convert_spec(self) -> ConvertSpec:
         return ConvertSpec(self.model)
 
-    def make_pretrain_spec(self, field: str, seed: int) -> PretrainSpec:
-        values = {"model": self.model, "field": self.fields[field], "seed": seed, **self.pretrain_values[field]}
+    def make_pretrain_spec(self, task: str, seed: int) -> PretrainSpec:
+        values = {"model": self.model, "task": self.tasks[task], "seed": seed, **self.pretrain_values[task]}
         return build_spec(PretrainSpec, values)
 
     def make_sft_spec(self, run: str, seed: int) -> SFTSpec:
@@ -120,9 +121,9 @@ class Experiment:
             lineage.insert(0, self.rl_values[lineage[0]]["start"])
         return lineage
 
-    def find_field(self, run: str) -> str:
-        """Return the name of the field over which the run's problems are."""
-        return self.datasets[self.sft_values[self.find_lineage(run)[0]]["dataset"]].field
+    def find_task(self, run: str) -> str:
+        """Return the name of the task that the run's problems are of."""
+        return self.datasets[self.sft_values[self.find_lineage(run)[0]]["dataset"]].task
 
     def make_run_spec(self, run: str, seed: int) -> SFTSpec | RLSpec:
         return self.make_rl_spec(run, seed) if run in self.rl_values else self.make_sft_spec(run, seed)
@@ -163,12 +164,12 @@ class Experiment:
         return list(dict.fromkeys([*roots, *values["runs"]]))
 
     def list_figure_evaluations(self, values: dict[str, Any]) -> list[tuple[str, str]]:
-        """Return each (run, suite) that a figure takes: a run is evaluated on the suites over its own field."""
+        """Return each (run, suite) that a figure takes: a run is evaluated on the suites of its own task."""
         return [
             (run, suite)
             for run in self.list_figure_runs(values)
             for suite in values["suites"]
-            if self.find_field(run) == self.datasets[self.suites[suite].dataset].field
+            if self.find_task(run) == self.datasets[self.suites[suite].dataset].task
         ]
 
     def list_evaluations(self) -> list[tuple[str, str]]:
@@ -200,7 +201,7 @@ class Experiment:
         sft = self.sft_values[lineage[0]]
         rl = self.rl_values.get(run)
         taught = self.datasets[sft["dataset"]]
-        field = self.fields[taught.field]
+        task = self.tasks[taught.task]
         trained_on = [self.datasets[self.rl_values[stage]["dataset"]] for stage in lineage[1:]] or [taught]
         forward_share = None if taught.strategies == "suited" else taught.strategies["forward"]
         return {
@@ -209,8 +210,8 @@ class Experiment:
             "taught_parts": format_range(taught.parts),
             "forward_share": forward_share,
             "evaluation_share": trained_on[-1].kinds["evaluation"],
-            "field_order": field.order,
-            "symbol_map": field.symbol_map,
+            "values": len(make_task(task, self.seeds[0]).values),
+            "symbol_map": task.settings.get("symbol_map"),
             "sft_learning_rate": sft["learning_rate"],
             "learning_rate": rl and rl["learning_rate"],
             "beta": rl and rl["beta"],
@@ -241,8 +242,8 @@ class Experiment:
         lineages = [self.find_lineage(end) for end in runs]
         for seed in self.seeds:
             if self.pretrains:
-                fields = dict.fromkeys(self.find_field(run) for run in runs)
-                upstream += [self.make_pretrain_spec(field, seed) for field in fields]
+                tasks = dict.fromkeys(self.find_task(run) for run in runs)
+                upstream += [self.make_pretrain_spec(task, seed) for task in tasks]
             for run in dict.fromkeys(run for lineage in lineages for run in lineage):
                 spec = self.make_run_spec(run, seed)
                 upstream += [spec, self.make_data_spec(spec.dataset, seed)]

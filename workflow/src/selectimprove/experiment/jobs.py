@@ -73,7 +73,7 @@ def describe_work(key: str, spec: Any, datasets: dict[str, DatasetSpec]) -> tupl
     """Return what the speed of a job depends on, beside its rule, and how many units of work it is.
 
     Units are texts that pass through the model: logs in pretraining, pairs in SFT, completions in RL and evaluation; 1
-    for any other job. The topic is the field, the data set, the suite or what is drawn: texts of one are alike.
+    for any other job. The topic is the task, the data set, the suite or what is drawn: texts of one are alike.
     """
     name = re.sub(r"^\w+/|_seed\d+$", "", key)
     match spec:
@@ -119,9 +119,9 @@ class JobList:
         if self.experiment.model.is_packaged:
             self.add("convert", self.experiment.make_convert_spec(), [base], checkpoints=[base])
             return ["convert"]
-        field = self.experiment.find_field(run)
-        key, spec = f"pretrain/{field}_seed{seed}", self.experiment.make_pretrain_spec(field, seed)
-        metrics = f"pretrain/{field}/seed{seed}/metrics.csv"
+        task = self.experiment.find_task(run)
+        key, spec = f"pretrain/{task}_seed{seed}", self.experiment.make_pretrain_spec(task, seed)
+        metrics = f"pretrain/{task}/seed{seed}/metrics.csv"
         self.add(key, spec, [base, metrics], threads=spec.threads, checkpoints=[base])
         return [key]
 

@@ -1,6 +1,7 @@
 """What a job does, in a few words for whoever watches a run."""
 
 from selectimprove.experiment.experiment import Experiment, format_range
+from selectimprove.tasks.registry import make_task
 from selectimprove.tasks.specs import DatasetSpec
 
 STOPPING = "SIGTERM: training stops after the step at hand"  # logged at once; failures.py looks for it
@@ -17,8 +18,9 @@ def describe_dataset(experiment: Experiment, dataset: str) -> str:
     return f"{sum(spec.sizes.values()):,} problems of {describe_problems(spec)}"
 
 
-def describe_pretraining(experiment: Experiment, field: str) -> str:
-    return f"{experiment.pretrain_values[field]['updates']:,} updates over GF({experiment.fields[field].order})"
+def describe_pretraining(experiment: Experiment, task: str) -> str:
+    title = make_task(experiment.tasks[task], experiment.seeds[0]).title
+    return f"{experiment.pretrain_values[task]['updates']:,} updates on {title}"
 
 
 def describe_sft(experiment: Experiment, run: str) -> str:

@@ -88,7 +88,7 @@ def describe_error(error: jsonschema.ValidationError) -> str:
             return f"{place}: {found!r} is not allowed; allowed are {list_words(error.validator_value)}"
         case "type":
             wanted = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
-            allowed = error.schema.get("description", " or ".join(wanted))
+            allowed = error.schema.get("allowed", " or ".join(wanted))
             return f"{place}: found {found!r}, must be {allowed}{hint_at_type(found, wanted)}"
         case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
             words = {
@@ -101,7 +101,7 @@ def describe_error(error: jsonschema.ValidationError) -> str:
         case "maxLength":
             return f"{place}: found {found!r}, must be at most {error.validator_value} characters"
         case "pattern" | "anyOf":
-            return f"{place}: found {found!r}, must be {error.schema['description']}"
+            return f"{place}: found {found!r}, must be {error.schema['allowed']}"
     return f"{place}: {error.message}"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from selectimprove.tasks.specs import FieldSpec
+from selectimprove.tasks.specs import TaskSpec
 
 Spec = TypeVar("Spec")
 
@@ -89,19 +89,20 @@ class MuonSpec:
 
 @dataclass(frozen=True)
 class PretrainSpec:
-    """Pretraining of the tiny base on execution logs of `parts` parts of `steps` steps and on single field facts.
+    """Pretraining of the tiny base on execution logs of `parts` parts of `steps` steps and on single facts.
 
-    forward_share: the share of parts that are executed forward; learning_rate: of AdamW, which trains all that Muon
-    does not; curriculum_share: the share of the updates in which logs grow longer; threads: of the CPU, whose number
-    moves rounding.
+    quoted_share: the share of parts that are quoted instead of executed; forward_share: the share of the others that
+    are executed forward; learning_rate: of AdamW, which trains all that Muon does not; curriculum_share: the share of
+    the updates in which logs grow longer; threads: of the CPU, whose number moves rounding.
     """
 
     model: ModelSpec
-    field: FieldSpec
+    task: TaskSpec
     parts: tuple[int, int]
     steps: StepsSpec
     updates: int
     logs_per_update: int
+    quoted_share: float
     forward_share: float
     facts_per_row: int
     learning_rate: float
@@ -246,8 +247,9 @@ class ClaimSpec:
     """A claim of the paper: that a statistic is above or below a threshold (`comparison`).
 
     The statistic is the sum over `terms`, {run: weight}, of a mean over the run's completions on the suite and kind
-    ("all": any); measure: "accuracy", "suited_share" (of those that open with the strategy that suits their kind) or
-    "forward_share". figure: the name of the figure or table that shows it.
+    ("all": any) and of so many parts (None: any); measure: "accuracy", "whole_share" (of those right from the first
+    step to the last), "suited_share" (of those that open with the strategy that suits their kind) or "forward_share".
+    figure: the name of the figure or table that shows it.
     """
 
     name: str
@@ -259,6 +261,7 @@ class ClaimSpec:
     terms: dict[str, float]
     comparison: str
     threshold: float
+    parts: int | None = None
 
 
 @dataclass(frozen=True)

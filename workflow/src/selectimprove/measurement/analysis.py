@@ -228,11 +228,11 @@ def summarize_pass_at_k(scores: pd.DataFrame, by: list[str], ks: Sequence[int]) 
     return pd.DataFrame(rows)
 
 
-def count_lucky_guesses(guesses: int, order: int) -> int:
-    """Return how many of `guesses`, each right with chance 1 / order, are right at most, with probability 0.99."""
+def count_lucky_guesses(guesses: int, values: int) -> int:
+    """Return how many of `guesses`, each right with chance 1 / values, are right at most, with probability 0.99."""
     below = 0.0
     for right in range(guesses + 1):
-        below += math.comb(guesses, right) * (order - 1) ** (guesses - right) / order**guesses
+        below += math.comb(guesses, right) * (values - 1) ** (guesses - right) / values**guesses
         if below >= 0.99:
             return right
     return guesses
@@ -243,7 +243,7 @@ def summarize_coverage(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
     One row an RL run and group of `by`: run, those of `by`, and the shares of problems solved by neither, by the SFT
     model only (lost), by RL only (gained) and by both. A problem is solved if more of its completions are right than
-    99 % of guessers would have, each right one time in field_order.
+    99 % of guessers would have, each right one time in `values`.
 
     Raises ValueError if the scores of an SFT start are missing, and as check_pooling does.
     """
@@ -251,14 +251,14 @@ def summarize_coverage(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     last = select_last(scores)
     check_pooling(last, ["run", *by])
     counts = last.groupby(["run", *keys]).agg(
-        right=("correct", "sum"), completions=("correct", "size"), order=("field_order", "first")
+        right=("correct", "sum"), completions=("correct", "size"), values=("values", "first")
     )
     needed = {
-        (n, order): count_lucky_guesses(n, order)
-        for n, order in counts[["completions", "order"]].drop_duplicates().itertuples(index=False)
+        (n, values): count_lucky_guesses(n, values)
+        for n, values in counts[["completions", "values"]].drop_duplicates().itertuples(index=False)
     }
     solved = counts["right"] > pd.Series(
-        [needed[key] for key in zip(counts["completions"], counts["order"], strict=True)], counts.index
+        [needed[key] for key in zip(counts["completions"], counts["values"], strict=True)], counts.index
     )
     roots = scores[scores["checkpoint_step"] > 0].groupby("run", sort=False)["sft_run"].first()
     tables = []

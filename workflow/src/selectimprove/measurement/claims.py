@@ -28,6 +28,7 @@ LEAST_ANSWERED = 0.9  # of the completions of a claim that its statistic is belo
 
 MEASURES = {
     "accuracy": lambda rows: rows["correct"],
+    "whole_share": lambda rows: rows["first_wrong_step"].isna(),
     "suited_share": lambda rows: rows["strategy"] == rows["kind"].map(SUITED),
     "forward_share": lambda rows: rows["strategy"] == "forward",
 }
@@ -42,6 +43,8 @@ def select_rows(claim: ClaimSpec, scores: pd.DataFrame, run: str) -> pd.DataFram
     rows = select_last(scores[(scores["run"] == run) & (scores["suite"] == claim.suite)])
     if claim.kind != "all":
         rows = rows[rows["kind"] == claim.kind]
+    if claim.parts is not None:
+        rows = rows[rows["parts"] == claim.parts]
     suited = rows["forced_strategy"].isna() | (rows["forced_strategy"] == rows["kind"].map(SUITED))
     return credit_strategies(rows[suited])
 

@@ -16,7 +16,7 @@ from selectimprove.experiment.specs import EvaluationSpec
 from selectimprove.measurement.scores import write_scores
 from selectimprove.provenance.records import digest_inputs, make_record
 from selectimprove.seeds import hash_seed
-from selectimprove.tasks.data import FIELD_FILE, read_rows
+from selectimprove.tasks.data import TASK_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem
 from selectimprove.tasks.rewards import CUT
 from selectimprove.tasks.strategies import OPENING_NAMES, STRATEGIES, read_completion
@@ -42,7 +42,7 @@ def encode_words(tokenizer: PreTrainedTokenizerBase, words: str) -> list[int]:
 def write_openings(problem: AnyProblem, strategy: str, text: TextForm) -> list[str]:
     """Return the strategy's opening of a completion, with each value that it can have."""
     opening = text.write_opening(OPENING_NAMES[strategy], problem.part_labels[0])
-    return [f"{opening} {problem.field.symbol(value)}" for value in range(problem.field.order)]
+    return [f"{opening} {text.write_value(value, problem.task)}" for value in problem.task.values]
 
 
 def begin_first_step(opening: str, problem: AnyProblem, strategy: str, text: TextForm) -> str:
@@ -92,8 +92,8 @@ def sample_strategy(
     for index, ids in enumerate(values):
         problem = problems[index // completions_per_prompt]
         ids = [*opened[index // completions_per_prompt], *ids]
-        opening = text.split_pieces(decode_completion(tokenizer, ids))[0]
-        if text.read_completion(opening, problem.field, problem.part_labels[0]).opening is not None:
+        opening = text.split_pieces(decode_completion(tokenizer, ids), problem.task)[0]
+        if text.read_completion(opening, problem.task, problem.part_labels[0]).opening is not None:
             ids = encode_words(tokenizer, begin_first_step(opening, problem, strategy, text))
         completions.append(ids)
     going_on = [index for index, ids in enumerate(completions) if tokenizer.eos_token_id not in ids]
@@ -175,7 +175,7 @@ def evaluate(spec: EvaluationSpec, checkpoints: list[Path], test_file: Path, tab
 
     Raises ValueError on a checkpoint that was changed after it was made.
     """
-    inputs = digest_inputs(test_file, test_file.with_name(FIELD_FILE), *checkpoints)
+    inputs = digest_inputs(test_file, test_file.with_name(TASK_FILE), *checkpoints)
     rows = read_rows(test_file)[: spec.suite.problems]
     frames = []
     with log_loop():

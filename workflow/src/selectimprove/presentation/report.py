@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,20 @@ from selectimprove.experiment.specs import ReportSpec
 from selectimprove.files import write_json, write_string
 from selectimprove.measurement.analysis import select_last
 from selectimprove.measurement.claims import COLUMNS, LEAST_ANSWERED
+from selectimprove.measurement.decomposition import STRATEGY_ORDER
 from selectimprove.measurement.markdown import split_rows
 from selectimprove.measurement.scores import read_scores
 from selectimprove.presentation.marking import mark_completion
 from selectimprove.provenance.records import RECORD, digest_file, digest_inputs, find_commit, make_record
 from selectimprove.tasks.data import read_rows
-from selectimprove.tasks.texts import TEXT_FORMS
+from selectimprove.tasks.problems import AnyProblem
+from selectimprove.tasks.rewards import CUT
+from selectimprove.tasks.texts import TEXT_FORMS, TextForm
 
 VERDICTS = ("reproduced", "not reproduced", "inconclusive")
-CELL = ["run", "checkpoint_step", "kind", "steps", "correct"]
-MOST_IN_A_CELL = 4
-MOST_COMPLETIONS = 4000  # about 3 MB
+CHECKPOINT = ["run", "checkpoint_step"]
+MOST_IN_A_CELL = 16
+MOST_COMPLETIONS = 12_000  # 75 bytes each in the tiny preset
 FAILURE_WORDS = {
     "wrong_opening": "opens with a wrong value",
     "stopped_early": "stops before the last step",
@@ -63,7 +67,7 @@ def render_report(
     inputs = digest_inputs(*figures, *tables, *others)
     table_of_scores = read_scores([scores])
     problems = {row["id"]: row for file in tests for row in read_rows(file)}
-    sample = choose_completions(table_of_scores)
+    sample = choose_completions(table_of_scores, problems)
     folders = select_last(table_of_scores)["checkpoint"].unique()
     environment = Environment(
         loader=FileSystemLoader(Path(template).parent),
@@ -72,6 +76,7 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True}
     page = environment.get_template(Path(template).name).render(
         spec=spec,
         commit=find_commit(),
@@ -81,7 +86,9 @@ def render_report(
         claims_origin={"name": "the verdicts", **read_origin(claims)} if claims else {},
         figures=[drawn | embed_png(drawn["file"]) for drawn in (describe_drawn(e, figures) for e in spec.figures)],
         tables=[drawn | read_table(drawn["file"]) for drawn in (describe_drawn(e, tables) for e in spec.tables)],
-        completions=describe_completions(sample, problems, spec.text),
+        explorer=describe_completions(sample, problems, spec.text),
+        filters=list_filters(sample),
+        shown=count_shown(sample, table_of_scores),
         settings=KEY_SETTINGS,
         records=read_records(folders),
         digests={str(file): inputs[str(file)] for file in others},
@@ -165,59 +172,144 @@ def read_table(file: Path) -> dict[str, Any]:
     }
 
 
-def choose_completions(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return up to MOST_IN_A_CELL rows of each run, first and last checkpoint, kind, steps and right or wrong.
+def choose_completions(scores: pd.DataFrame, problems: dict[str, dict]) -> pd.DataFrame:
+    """Return what each run wrote at its first and last checkpoint on the same problems, a row each.
 
-    They are the first free completions of their problems, seeds in turn, one of every cell before a second of any; at
-    most MOST_COMPLETIONS in all. Raises ValueError if there are none.
+    problems: rows of the test data by id, whose order decides: up to MOST_IN_A_CELL of each data set, seed, kind and
+    steps are taken, those that come first, one of every cell before a second of any; at least one in all, and no
+    more than have MOST_COMPLETIONS together. What counts is the first free completion of a problem. The returned rows
+    are in the order of the problems taken, and of a problem in that of the scores.
+
+    Raises ValueError if there are no free completions, or if one is of a problem that is not among `problems`.
     """
-    free = scores[scores["forced_strategy"].isna() & (scores["sample"] == 0)]
-    free = free.drop_duplicates([*CELL, "seed", "problem_id"])  # suites may share problems
+    free = select_free(scores)
     if free.empty:
         raise ValueError("there are no completions to show: all have a forced strategy")
+    free = free[free["sample"] == 0].drop_duplicates([*CHECKPOINT, "problem_id"])  # suites may share problems
     step = free["checkpoint_step"]
     steps = free.groupby("run")["checkpoint_step"]
     free = free[(step == steps.transform("min")) | (step == steps.transform("max"))]
-    free = free.iloc[free.groupby([*CELL, "seed"]).cumcount().argsort(kind="stable")]
-    place = free.groupby(CELL).cumcount().sort_values(kind="stable")
-    return free.loc[place[place < MOST_IN_A_CELL].index[:MOST_COMPLETIONS]]
+    counts = free["problem_id"].value_counts(sort=False).to_dict()
+    for name in counts:
+        if name not in problems:
+            raise ValueError(f"the test problems do not have {name}, of which there is a completion")
+    cells: Counter[tuple] = Counter()
+    places: dict[str, int] = {}
+    for name in filter(counts.__contains__, problems):
+        cell = (name.rpartition("/")[0], problems[name]["kind"], problems[name]["steps"])
+        places[name] = cells[cell]
+        cells[cell] += 1
+    chosen: dict[str, int] = {}
+    left = MOST_COMPLETIONS
+    for name in sorted(places, key=places.__getitem__):
+        left -= counts[name]
+        if places[name] >= MOST_IN_A_CELL or (chosen and left < 0):
+            break
+        chosen[name] = len(chosen)
+    rank = free["problem_id"].map(chosen)
+    return free.loc[rank.dropna().sort_values(kind="stable").index]
+
+
+def select_free(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the completions that were not made to begin with a strategy."""
+    return scores[scores["forced_strategy"].isna()]
+
+
+def count_shown(sample: pd.DataFrame, scores: pd.DataFrame) -> dict[str, int]:
+    """Return how many completions and problems the sample has of how many free ones, and how many were cut off."""
+    free = select_free(scores)
+    return {
+        "completions": len(sample),
+        "all_completions": len(free),
+        "problems": sample["problem_id"].nunique(),
+        "all_problems": free["problem_id"].nunique(),
+        "in_a_cell": MOST_IN_A_CELL,
+        "cut": int(sample["completion"].str.endswith(CUT).sum()),
+    }
 
 
 def describe_completions(sample: pd.DataFrame, problems: dict[str, dict], text: str) -> dict[str, Any]:
-    """Return the completions as the explorer of the report takes them, and the prompts by problem.
+    """Return the completions as the explorer of the report takes them.
 
-    Raises ValueError on a completion of a problem that is not among `problems`.
+    checkpoints: [run, RL step, words for it, place of the SFT model that it starts from]; None for the last of an SFT
+    model, and where the sample lacks that. problems: for each, its prompt (see cut_prompt), what is written about it,
+    once each, and by whom: [place of the checkpoint, place of what it wrote]. Written: [strategy, 1 if the answer is
+    right, failure, pieces], and behind these, if a piece is wrong, its place and what should stand there.
     """
-    prompts = {}
-    completions = []
-    for row in sample.itertuples():
-        if row.problem_id not in problems:
-            raise ValueError(f"the test problems do not have {row.problem_id}, of which there is a completion")
-        problem = problems[row.problem_id]
-        prompts[row.problem_id] = problem["prompt"]
-        pieces = mark_completion(row.completion, problem["problem"], TEXT_FORMS[text])
-        completions.append(
+    roots = dict(zip(sample["run"], sample["sft_run"], strict=True))
+    keys = sample[CHECKPOINT].drop_duplicates().itertuples(index=False, name=None)
+    checkpoints = {key: place for place, key in enumerate(keys)}
+    starts = [None if roots[run] == run else checkpoints.get((roots[run], 0)) for run, _ in checkpoints]
+    described = []
+    for name, rows in sample.groupby("problem_id", sort=False):
+        problem = problems[name]["problem"]
+        written: dict[tuple, int] = {}
+        by = []
+        for row in rows.itertuples():
+            key = (row.completion, row.strategy, bool(row.correct), None if pd.isna(row.failure) else row.failure)
+            by.append([checkpoints[row.run, row.checkpoint_step], written.setdefault(key, len(written))])
+        described.append(
             {
-                "run": row.run,
-                "checkpoint": row.checkpoint_step,
-                "kind": row.kind,
-                "steps": row.steps,
-                "answer": "right" if row.correct else "wrong",
-                "seed": row.seed,
-                "problem": row.problem_id,
-                "strategy": row.strategy,
-                "verdict": describe_verdict(row.correct, row.failure),
-                "pieces": [[piece.text, piece.state, piece.expected] for piece in pieces],
+                "id": name,
+                "seed": int(rows["seed"].iloc[0]),
+                "kind": problem.kind,
+                "steps": problem.steps,
+                "prompt": cut_prompt(problems[name]["prompt"], problem, TEXT_FORMS[text]),
+                "written": [describe_written(*key, problem, TEXT_FORMS[text]) for key in written],
+                "by": by,
             }
         )
-    return {"prompts": prompts, "completions": completions}
+    return {
+        "checkpoints": [
+            [run, step, describe_step(step), start] for (run, step), start in zip(checkpoints, starts, strict=True)
+        ],
+        "problems": described,
+        "failures": FAILURE_WORDS,
+    }
 
 
-def describe_verdict(correct: bool, failure: str | None) -> str:
-    """Return the verdict on a completion in words; failure: one of strategies.FAILURES, or missing."""
-    if pd.isna(failure):
-        return "Right, and so is every step."
-    return f"{'The answer is right, but the completion' if correct else 'Wrong: it'} {FAILURE_WORDS[failure]}."
+def cut_prompt(prompt: str, problem: AnyProblem, text: TextForm) -> list[str]:
+    """Return a prompt cut before each step that a space precedes; joined by spaces, it is whole again."""
+    labels = [label for part in problem.parts for label in range(part.first_label, part.first_label + part.steps)]
+    starts = "|".join(re.escape(text.write_step_start(label)) for label in labels)
+    return re.split(f" (?=(?:{starts}) )", prompt)
+
+
+def describe_written(
+    completion: str, strategy: str, correct: bool, failure: str | None, problem: AnyProblem, text: TextForm
+) -> list[Any]:
+    """Return a completion as in describe_completions."""
+    pieces = mark_completion(completion, problem, text)
+    states = [piece.state for piece in pieces]
+    wrong = [states.index("wrong"), pieces[states.index("wrong")].expected] if "wrong" in states else []
+    return [strategy, int(correct), failure, [piece.text for piece in pieces], *wrong]
+
+
+def list_filters(sample: pd.DataFrame) -> list[tuple[str, str, list[tuple[Any, str]]]]:
+    """Return (name, label, options) of each list of the explorer; an option is its value and its words.
+
+    A list without two options is left out, since there is nothing to choose.
+    """
+    values = {column: sorted(sample[column].unique()) for column in ("checkpoint_step", "seed", "kind", "steps")}
+    strategies, found = set(sample["strategy"]), set(sample["failure"].dropna())
+    failures = [(failure, words) for failure, words in FAILURE_WORDS.items() if failure in found]
+    answers = [(answer, answer) for answer in ("right", "wrong")]
+    has_rl = (sample["run"] != sample["sft_run"]).any()
+    filters = [
+        ("run", "Run", [(run, run) for run in sample["run"].unique()]),
+        ("checkpoint", "Checkpoint", [(step, describe_step(step)) for step in values["checkpoint_step"]]),
+        *((name, name.capitalize(), [(value, value) for value in values[name]]) for name in ("seed", "kind", "steps")),
+        ("strategy", "Strategy", [(name, name) for name in STRATEGY_ORDER if name in strategies]),
+        ("answer", "Answer", answers),
+        ("failure", "First failure", [("none", "none"), *failures]),
+        ("before", "Answer before RL", answers if has_rl else []),
+    ]
+    return [entry for entry in filters if len(entry[2]) > 1]
+
+
+def describe_step(step: int) -> str:
+    """Return in words what training a checkpoint of so many RL steps is the last of."""
+    return f"{step} RL steps" if step else "SFT"
 
 
 def read_records(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
@@ -234,11 +326,12 @@ def read_records(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
 
 
 def name_model(spec: dict[str, Any]) -> str:
-    """Return the name of the run that has this spec; that of a base is made of its field, or of where it comes from."""
+    """Return the name of the run that has this spec; that of a base is made of its task, or of where it comes from."""
     if "run" in spec:
         return spec["run"]
-    if "field" in spec:
-        return f"base, GF({spec['field']['order']}), {spec['field']['symbol_map'].replace('_', ' ')} symbols"
+    if "task" in spec:
+        settings = ", ".join(f"{name} {value}" for name, value in spec["task"]["settings"].items())
+        return f"base, {spec['task']['task']}" + (f", {settings}" if settings else "")
     return f"base, {spec['model']['source']}"
 
 

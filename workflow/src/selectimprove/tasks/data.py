@@ -1,4 +1,4 @@
-"""Data sets as JSON Lines: one problem a line, with everything needed to recompute its answer, and field.json beside.
+"""Data sets as JSON Lines: one problem a line, with everything needed to recompute its answer, and task.json beside.
 
 The splits of all data sets are disjoint by content (see problems.py), so any test split is held out from everything.
 """
@@ -9,32 +9,33 @@ from typing import Any
 
 from selectimprove.files import write_json, write_string
 from selectimprove.seeds import random_stream
-from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import AnyProblem, Composition, Problem, sample_problems
-from selectimprove.tasks.specs import SPLITS, DatasetSpec, DataSpec
+from selectimprove.tasks.registry import find_task, make_task
+from selectimprove.tasks.specs import SPLITS, DatasetSpec, DataSpec, TaskSpec
 from selectimprove.tasks.strategies import SUITED, write_solution
+from selectimprove.tasks.task import Task
 from selectimprove.tasks.texts import TEXT_FORMS
 
-FIELD_FILE = "field.json"
-DATA_FILES = (*(f"{split}.jsonl" for split in SPLITS), FIELD_FILE)
+TASK_FILE = "task.json"
+DATA_FILES = (*(f"{split}.jsonl" for split in SPLITS), TASK_FILE)
 
 
 def make_rows(spec: DataSpec, split: str) -> list[dict[str, Any]]:
     """Return the rows of one split, JSON-ready; `strategy` and `completion` only where the data set has strategies."""
     dataset, text = spec.dataset, TEXT_FORMS[spec.text]
     rows = []
-    for index, problem in enumerate(sample_problems(dataset, spec.field, split, spec.seed, text.label_pool)):
+    for index, problem in enumerate(sample_problems(dataset, spec.task, split, spec.seed, text.label_pool)):
         row = {
             "id": f"{dataset.name}/{split}/{spec.seed}/{index}",
             "kind": problem.kind,
             "steps": problem.steps,
-            "field_order": problem.field.order,
+            **problem.task.describe_row(),
             **describe_chain(problem),
             "prompt": text.write_prompt(problem),
             "answer": problem.answer,
         }
-        if problem.stated_map:
-            row["symbols"] = write_symbols(problem.field)
+        if problem.task.stated:
+            row |= problem.task.record()
         if dataset.strategies is not None:
             strategies = choose_strategies(dataset, problem, split, spec.seed, index)
             row["strategy"] = "+".join(strategies)
@@ -44,7 +45,7 @@ def make_rows(spec: DataSpec, split: str) -> list[dict[str, Any]]:
 
 
 def describe_chain(problem: AnyProblem) -> dict[str, Any]:
-    """Return the chain of a problem as field elements; that of each part, with its kind, for a composition."""
+    """Return the chain of a problem as values; that of each part, with its kind, for a composition."""
     if isinstance(problem, Composition):
         return {"parts": [{"kind": part.kind, **describe_chain(part)} for part in problem.parts]}
     return {
@@ -64,22 +65,15 @@ def choose_strategies(dataset: DatasetSpec, problem: AnyProblem, split: str, see
     return stream.choices(names, [dataset.strategies[name] for name in names], k=len(problem.parts))
 
 
-def write_symbols(field: Field) -> dict[str, int]:
-    """Return the symbol map as {"e0": element, ...}."""
-    return {field.symbol(element): element for element in field.elements}
-
-
 def write_dataset(spec: DataSpec, folder: Path) -> None:
-    """Write train.jsonl, validation.jsonl, test.jsonl and field.json (DATA_FILES) to `folder`."""
+    """Write train.jsonl, validation.jsonl, test.jsonl and task.json (DATA_FILES) to `folder`."""
     folder = Path(folder)
     for split in SPLITS:
         lines = "".join(json.dumps(row) + "\n" for row in make_rows(spec, split))
         write_string(folder / f"{split}.jsonl", lines)
-    fixed = spec.field.symbol_map == "fixed"
-    symbols = write_symbols(Field.shuffled(spec.field.order, spec.seed)) if fixed else None
-    write_json(
-        folder / FIELD_FILE, {"order": spec.field.order, "symbol_map": spec.field.symbol_map, "symbols": symbols}
-    )
+    task = make_task(spec.task, spec.seed)
+    hidden = None if task.stated else task.record()
+    write_json(folder / TASK_FILE, {"task": spec.task.task, "settings": spec.task.settings, "hidden": hidden})
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
@@ -87,41 +81,42 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
 
     Raises ValueError, naming the file and the line, on one that is not a row of a data set.
     """
-    _, fixed = read_field(Path(file).parent)
+    spec, task = read_task(Path(file).parent)
     rows = []
     with Path(file).open("rb") as lines:  # so that bytes that are no text are found line by line, too
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
-                stated = "symbols" in row
-                row["problem"] = build_problem(row, build_field(row["symbols"]) if stated else fixed, stated)
+                row["problem"] = build_problem(row, restore_task(spec, row) if task.stated else task)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"{file}, line {number}: this is not a row of a data set") from error
             rows.append(row)
     return rows
 
 
-def read_field(folder: Path) -> tuple[int, Field | None]:
-    """Return the order of a data set's field, and the field itself; None if each prompt states a map of its own.
+def read_task(folder: Path) -> tuple[TaskSpec, Task]:
+    """Return the task of a data set, and its spec; where each prompt states what is hidden, any of those.
 
-    Raises ValueError, naming the file, if it does not describe a field.
+    Raises ValueError, naming the file, if there is none or if it does not describe a task.
     """
-    file = Path(folder) / FIELD_FILE
+    file = Path(folder) / TASK_FILE
+    if not file.is_file():
+        raise ValueError(f"{file}: there is no such file; data sets of older versions lack it, make them again")
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-        return record["order"], build_field(record["symbols"]) if record["symbols"] else None
+        spec = TaskSpec(record["task"], record["settings"])
+        return spec, make_task(spec, 0) if record["hidden"] is None else restore_task(spec, record["hidden"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file}: this does not describe a field") from error
+        raise ValueError(f"{file}: this does not describe a task ({error})") from error
 
 
-def build_field(symbols: dict[str, int]) -> Field:
-    """Return the field of the symbol map that `write_symbols` wrote."""
-    return Field(len(symbols), tuple(symbols[f"e{index}"] for index in range(len(symbols))))
+def restore_task(spec: TaskSpec, record: dict[str, Any]) -> Task:
+    """Return the task whose hidden part was recorded so."""
+    return find_task(spec.task).restore(spec.settings, record)
 
 
-def build_problem(row: dict[str, Any], field: Field, stated_map: bool) -> AnyProblem:
+def build_problem(row: dict[str, Any], task: Task) -> AnyProblem:
     """Return the problem of a row."""
     if "parts" in row:
-        return Composition(tuple(build_problem(part, field, False) for part in row["parts"]), stated_map)
-    operations = tuple((operator, operand) for operator, operand in row["operations"])
-    return Problem(row["kind"], field, row["start"], operations, row["first_label"], stated_map)
+        return Composition(tuple(build_problem(part, task) for part in row["parts"]))
+    return Problem(row["kind"], task, row["start"], tuple(map(tuple, row["operations"])), row["first_label"])

@@ -1,4 +1,4 @@
-"""Evaluation, inversion and composition problems: chains of Add and Multiply steps over GF(p), and their sampling.
+"""Evaluation, inversion and composition problems: chains of operations of a task, and their sampling.
 
 A chain is a start value and its operations. Chains of one length are numbered; every run of ten consecutive numbers
 gives one chain to validation, one to test and eight to training, chosen by a hash of the run. So the splits of all
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from selectimprove.seeds import random_stream
-from selectimprove.tasks.field import INVERSE_OPERATORS, Field, apply_operator
-from selectimprove.tasks.specs import KINDS, DatasetSpec, FieldSpec
+from selectimprove.tasks.registry import make_task
+from selectimprove.tasks.specs import KINDS, DatasetSpec, TaskSpec
+from selectimprove.tasks.task import Operation, Task, Value
 
-Operation = tuple[str, int]
 BLOCK = 10
 
 
@@ -23,31 +23,29 @@ BLOCK = 10
 class Problem:
     """One problem: `y` is the end of the chain that starts at `x`; evaluation asks for y, inversion for x.
 
-    start, operands: field elements (integers below the order). first_label: the number that the first step bears in
-    the text; the others follow. stated_map: whether the prompt states the symbol map.
+    first_label: the number that the first step bears in the text; the others follow.
     """
 
     kind: str
-    field: Field
-    start: int
+    task: Task
+    start: Value
     operations: tuple[Operation, ...]
     first_label: int = 1
-    stated_map: bool = False
 
     @property
     def steps(self) -> int:
         return len(self.operations)
 
     @cached_property
-    def values(self) -> tuple[int, ...]:
+    def values(self) -> tuple[Value, ...]:
         """The values along the chain, start to end: steps + 1 of them."""
         values = [self.start]
-        for operator, operand in self.operations:
-            values.append(apply_operator(operator, values[-1], operand, self.field.order))
+        for operation in self.operations:
+            values.append(self.task.apply(operation, values[-1]))
         return tuple(values)
 
     @property
-    def end(self) -> int:
+    def end(self) -> Value:
         return self.values[-1]
 
     @property
@@ -56,7 +54,7 @@ class Problem:
         return "y" if self.kind == "evaluation" else "x"
 
     @property
-    def answer(self) -> int:
+    def answer(self) -> Value:
         return self.end if self.kind == "evaluation" else self.start
 
     @property
@@ -71,18 +69,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class Composition:
-    """Evaluation and inversion problems over one field in a row: each but the first is given the answer before it.
+    """Evaluation and inversion problems of one task in a row: each but the first is given the answer before it.
 
-    Its answer is that of the last part. stated_map: whether the prompt states the symbol map, once.
+    Its answer is that of the last part.
     """
 
     parts: tuple[Problem, ...]
-    stated_map: bool = False
     kind = "composition"
 
     @property
-    def field(self) -> Field:
-        return self.parts[0].field
+    def task(self) -> Task:
+        return self.parts[0].task
 
     @property
     def steps(self) -> int:
@@ -93,7 +90,7 @@ class Composition:
         return tuple(part.first_label for part in self.parts)
 
     @property
-    def answer(self) -> int:
+    def answer(self) -> Value:
         return self.parts[-1].answer
 
 
@@ -101,49 +98,48 @@ AnyProblem = Problem | Composition
 
 
 def make_problem(
-    kind: str, field: Field, given: int, operations: tuple[Operation, ...], first_label: int = 1, stated: bool = False
+    kind: str, task: Task, given: Value, operations: tuple[Operation, ...], first_label: int = 1
 ) -> Problem:
     """Return the problem with this value given: the start of the chain in evaluation, its end in inversion."""
     start = given
     if kind == "inversion":
-        for operator, operand in reversed(operations):
-            start = apply_operator(INVERSE_OPERATORS[operator], start, operand, field.order)
-    return Problem(kind, field, start, operations, first_label, stated)
+        for operation in reversed(operations):
+            start = task.apply(task.invert(operation), start)
+    return Problem(kind, task, start, operations, first_label)
 
 
 def compose_problems(
     kinds: list[str],
     lengths: list[int],
-    field: Field,
-    given: int,
+    task: Task,
+    given: Value,
     operations: tuple[Operation, ...],
     first_label: int = 1,
-    stated: bool = False,
 ) -> Composition:
     """Return the composition of parts of these kinds and lengths; `operations` are those of all parts in a row."""
     parts = []
     at = 0
     for kind, steps in zip(kinds, lengths, strict=True):
-        parts.append(make_problem(kind, field, given, operations[at : at + steps], first_label + at))
+        parts.append(make_problem(kind, task, given, operations[at : at + steps], first_label + at))
         given = parts[-1].answer
         at += steps
-    return Composition(tuple(parts), stated)
+    return Composition(tuple(parts))
 
 
-def count_chains(order: int, steps: int, split: str) -> int:
-    """Return how many distinct chains of `steps` steps over GF(order) the split holds."""
-    chains = order * (2 * (order - 1)) ** steps
+def count_chains(task: Task, steps: int, split: str) -> int:
+    """Return how many distinct chains of `steps` steps of the task the split holds."""
+    chains = task.count_chains(steps)
     held_out = chains // BLOCK
     return chains - 2 * held_out if split == "train" else held_out
 
 
-def _chain_number(order: int, steps: int, split: str, member: int) -> int:
-    """Return the number of the `member`-th chain of the split, 0 <= member < count_chains(order, steps, split)."""
+def _chain_number(task: Task, steps: int, split: str, member: int) -> int:
+    """Return the number of the `member`-th chain of the split, 0 <= member < count_chains(task, steps, split)."""
     per_block = BLOCK - 2 if split == "train" else 1
     block, position = divmod(member, per_block)
-    if block >= order * (2 * (order - 1)) ** steps // BLOCK:  # the last, incomplete block belongs to training
+    if block >= task.count_chains(steps) // BLOCK:  # the last, incomplete block belongs to training
         return BLOCK * block + position
-    validation, test = random_stream("split", order, steps, block).sample(range(BLOCK), 2)
+    validation, test = random_stream("split", *task.chain_key, steps, block).sample(range(BLOCK), 2)
     places = {
         "validation": [validation],
         "test": [test],
@@ -152,15 +148,14 @@ def _chain_number(order: int, steps: int, split: str, member: int) -> int:
     return BLOCK * block + places[position]
 
 
-def _decode_chain(order: int, steps: int, number: int) -> tuple[int, tuple[Operation, ...]]:
-    """Return the (start, operations) with that number; no step adds zero or multiplies by zero."""
-    number, start = divmod(number, order)
+def _decode_chain(task: Task, steps: int, number: int) -> tuple[Value, tuple[Operation, ...]]:
+    """Return the (start, operations) with that number."""
+    number, start = divmod(number, len(task.values))
     operations = []
     for _ in range(steps):
-        number, choice = divmod(number, 2 * (order - 1))
-        operator, operand = divmod(choice, order - 1)
-        operations.append((("add", "multiply")[operator], operand + 1))
-    return start, tuple(operations)
+        number, choice = divmod(number, len(task.operations))
+        operations.append(task.operations[choice])
+    return task.values[start], tuple(operations)
 
 
 def count_strata(spec: DatasetSpec, size: int) -> dict[tuple[str, int], int]:
@@ -191,17 +186,17 @@ def _count_single(spec: DatasetSpec, size: int) -> dict[tuple[str, int], int]:
     }
 
 
-def check_capacity(spec: DatasetSpec, order: int) -> None:
-    """Raise ValueError if a split asks for more distinct problems of one stratum than GF(order) has."""
+def check_capacity(spec: DatasetSpec, task: Task) -> None:
+    """Raise ValueError if a split asks for more distinct problems of one stratum than the task has."""
     for split, size in spec.sizes.items():
         for (kind, number), count in count_strata(spec, size).items():
             of_parts = kind == "composition"
-            available = count_chains(order, number * spec.steps[0] if of_parts else number, split)
+            available = count_chains(task, number * spec.steps[0] if of_parts else number, split)
             if count > available:
                 what = f"compositions of {number} parts" if of_parts else f"{kind} problems of {number} steps"
                 raise ValueError(
                     f"datasets.{spec.name}.sizes.{split}: {size} problems take {count} {what}, "
-                    f"but over GF({order}) only {available} distinct ones exist in this split"
+                    f"but of {task.title} only {available} distinct ones exist in this split"
                 )
 
 
@@ -214,7 +209,7 @@ def plan_strata(spec: DatasetSpec, split: str, seed: int) -> list[tuple[str, int
 
 
 def sample_problems(
-    spec: DatasetSpec, field_spec: FieldSpec, split: str, seed: int, label_pool: int | None
+    spec: DatasetSpec, task_spec: TaskSpec, split: str, seed: int, label_pool: int | None
 ) -> Iterator[AnyProblem]:
     """Yield the problems of one split, without repeats, strata in a shuffled order.
 
@@ -223,10 +218,8 @@ def sample_problems(
 
     Raises ValueError if a stratum asks for more problems than exist.
     """
-    check_capacity(spec, field_spec.order)
-    order = field_spec.order
-    per_problem = field_spec.symbol_map == "per_problem"
-    fixed_field = Field.shuffled(order, seed)
+    task = make_task(task_spec, seed)
+    check_capacity(spec, task)
     drawn: set[tuple] = set()
     for index, (kind, number) in enumerate(plan_strata(spec, split, seed)):
         stream = random_stream(spec.name, split, seed, index)
@@ -236,15 +229,15 @@ def sample_problems(
                 kinds = stream.choices(KINDS, [spec.kinds[name] for name in KINDS], k=number)
                 lengths = [stream.randint(*spec.steps) for _ in kinds]
             steps = sum(lengths)
-            member = stream.randrange(count_chains(order, steps, split))
+            member = stream.randrange(count_chains(task, steps, split))
             key = (*kinds, *lengths, member)
             if key not in drawn:
                 break
         drawn.add(key)
-        value, operations = _decode_chain(order, steps, _chain_number(order, steps, split, member))
-        field = Field.shuffled(order, spec.name, split, seed, index) if per_problem else fixed_field
+        value, operations = _decode_chain(task, steps, _chain_number(task, steps, split, member))
+        own = task.vary(spec.name, split, seed, index)
         first_label = stream.randint(1, label_pool - steps + 1) if label_pool else 1
         if kind == "composition":
-            yield compose_problems(kinds, lengths, field, value, operations, first_label, per_problem)
+            yield compose_problems(kinds, lengths, own, value, operations, first_label)
         else:
-            yield Problem(kind, field, value, operations, first_label, per_problem)
+            yield Problem(kind, own, value, operations, first_label)

@@ -3,27 +3,28 @@
 import itertools
 
 from selectimprove.tasks.problems import AnyProblem, Problem
+from selectimprove.tasks.task import Value
 from selectimprove.tasks.texts import TextForm
 from selectimprove.tasks.traces import NAMES, Trace
 
-# Stands behind the text of a completion that the token budget cut: its last symbol may lack a digit, so no text form
-# reads a symbol, a step or an answer line that ends with it.
+# Stands behind the text of a completion that the token budget cut: its last value may lack a letter, so no text form
+# reads a value, a step or an answer line that ends with it.
 CUT = "<cut>"
 
 
 def read_parts(completion: str, problem: AnyProblem, text: TextForm) -> list[Trace]:
     """Return the trace of each part as written; as many as there are answer lines, which may not fit the problem."""
-    pieces = [completion] if len(problem.parts) == 1 else text.split_parts(completion)
+    pieces = [completion] if len(problem.parts) == 1 else text.split_parts(completion, problem.task)
     labels = itertools.chain(problem.part_labels, itertools.repeat(None))
-    return [text.read_completion(piece, problem.field, label) for piece, label in zip(pieces, labels, strict=False)]
+    return [text.read_completion(piece, problem.task, label) for piece, label in zip(pieces, labels, strict=False)]
 
 
-def find_answer(trace: Trace, part: Problem) -> int | None:
+def find_answer(trace: Trace, part: Problem) -> Value | None:
     """Return what a trace's answer line says of the value that the part asks for; None without one."""
     return None if trace.answer is None else trace.answer[NAMES.index(part.unknown)]
 
 
-def find_final_answer(traces: list[Trace], problem: AnyProblem) -> int | None:
+def find_final_answer(traces: list[Trace], problem: AnyProblem) -> Value | None:
     """Return the answer that a completion ends with; None unless it has one trace a part, each with its answer line."""
     if len(traces) != len(problem.parts) or any(trace.answer is None for trace in traces):
         return None

@@ -1,79 +1,64 @@
-"""The text form of a pretrained model: plain sentences."""
+"""The text form of a pretrained model: plain sentences, or whatever else the task puts in their place."""
 
+import functools
 import re
+from collections.abc import Iterable
 
-from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import AnyProblem
-from selectimprove.tasks.prompts import Given, build_problem, find_stated_field, require
-from selectimprove.tasks.traces import OPERATORS, SIGNS, Trace, TraceStep
+from selectimprove.tasks.prompts import BEFORE, Given, build_problem
+from selectimprove.tasks.task import Sentences, Task, Value
+from selectimprove.tasks.traces import Trace, TraceStep
 
 
 class SentenceText:
-    """Plain English for a pretrained model: the prompt is a user message, the completion the assistant's."""
+    """Text for a pretrained model: the prompt is a user message, the completion the assistant's."""
 
     label_pool = None
-    _PHRASES = {"add": "add", "multiply": "multiply by"}
-    _MAP_INTRO = "The symbols stand for numbers: "
-    _BEFORE = "the answer before"
-    _INTRO = "We calculate in the finite field with {order} elements, written e0 to e{last}."
+
+    def write_value(self, value: Value, task: Task) -> str:
+        return task.say_value(value)
 
     def write_prompt(self, problem: AnyProblem) -> str:
-        field = problem.field
-        lines = [self._INTRO.format(order=field.order, last=field.order - 1)]
-        if problem.stated_map:
-            stated = ", ".join(f"e{index} = {element}" for index, element in enumerate(field.elements))
-            lines.append(f"{self._MAP_INTRO}{stated}.")
+        task = problem.task
+        said = task.sentences
+        lines = [said.intro, *([task.say_statement()] if task.stated else [])]
         for position, part in enumerate(problem.parts):
             asks_end = part.unknown == "y"
-            given = self._BEFORE if position else field.symbol(part.start if asks_end else part.end)
-            lines.append(f"Start: x = {given}." if asks_end else "Start: x is not known.")
-            for label, (operator, operand) in enumerate(part.operations, part.first_label):
-                lines.append(f"Step {label}: {self._PHRASES[operator]} {field.symbol(operand)}.")
-            lines.append("End: y is not known." if asks_end else f"End: y = {given}.")
-            lines.append(f"What is {part.unknown}?")
+            given = said.before if position else task.say_value(part.start if asks_end else part.end)
+            lines.append(said.start[not asks_end].format(value=given))
+            for label, operation in enumerate(part.operations, part.first_label):
+                lines.append(said.step.format(label=label, operation=task.say_operation(operation)))
+            lines.append(said.end[asks_end].format(value=given))
+            lines.append(said.question.format(name=part.unknown))
         return "\n".join(lines)
 
-    _LINES = {
-        "start": re.compile(r"Start: x (?:= (the answer before|e\d+)|is not known)\."),
-        "step": re.compile(r"Step (\d+): (add|multiply)(?: by)? (e\d+)\."),
-        "end": re.compile(r"End: y (?:= (the answer before|e\d+)|is not known)\."),
-        "question": re.compile(r"What is [xy]\?"),
-    }
-
-    def read_prompt(self, prompt: str, order: int, field: Field | None) -> AnyProblem:
-        lines = prompt.split("\n")
-        try:
-            if lines.pop(0) != self._INTRO.format(order=order, last=order - 1):
-                raise ValueError
-            stated = lines[0].startswith(self._MAP_INTRO)
-            field = find_stated_field(order, re.findall(r" = (\d+)", lines.pop(0)) if stated else [], field)
-            parts = []
-            labels = []
-            while lines:
-                start = self._read_end(self._LINES["start"].fullmatch(lines.pop(0)), field)
-                operations = []
-                while step := self._LINES["step"].fullmatch(lines[0]):
-                    labels.append(int(step[1]))
-                    operations.append((step[2], require(field.element(step[3]), step[3])))
-                    lines.pop(0)
-                end = self._read_end(self._LINES["end"].fullmatch(lines.pop(0)), field)
-                parts.append((start, end, operations))
-                if not self._LINES["question"].fullmatch(lines.pop(0)):
-                    raise ValueError
-            problem = build_problem(field, parts, labels[0], stated)
-            if self.write_prompt(problem) != prompt:
-                raise ValueError
-        except (ValueError, TypeError, IndexError) as error:
-            raise ValueError(f"not a prompt in sentences: {prompt!r}") from error
+    def read_prompt(self, prompt: str, task: Task) -> AnyProblem:
+        said = task.sentences
+        part_pattern, step_pattern = compile_prompt(said, tuple(task.said_values), tuple(task.said_operations))
+        refusal = f"not a prompt in sentences: {prompt!r}"
+        intro, *rest = prompt.removeprefix(said.intro).split("\n", 2 if task.stated else 1)
+        if intro or not prompt.startswith(said.intro) or len(rest) != 1 + task.stated:
+            raise ValueError(refusal)
+        if task.stated:
+            task = task.read_statement(rest[0])
+        chains, parts, labels, position = f"{rest[-1]}\n", [], [], 0
+        while position < len(chains):
+            match = part_pattern.match(chains, position)
+            if match is None:
+                raise ValueError(refusal)
+            steps = list(step_pattern.finditer(match["steps"]))
+            labels += [int(step["label"]) for step in steps]
+            ends = (self._read_end(match[name], task) for name in ("start", "end"))
+            parts.append((*ends, [task.said_operations[step["operation"]] for step in steps]))
+            position = match.end()
+        problem = build_problem(task, parts, labels[0])
+        if self.write_prompt(problem) != prompt:
+            raise ValueError(refusal)
         return problem
 
-    def _read_end(self, match: re.Match | None, field: Field) -> Given:
-        symbol = match[1]
-        return (
-            {None: None, self._BEFORE: "before"}[symbol]
-            if symbol in (None, self._BEFORE)
-            else require(field.element(symbol), symbol)
-        )
+    @staticmethod
+    def _read_end(said: str | None, task: Task) -> Given:
+        return BEFORE if said == task.sentences.before else task.said_values.get(said)
 
     def write_opening(self, name: str, label: int | None = None) -> str:
         return f"{name} ="
@@ -81,44 +66,48 @@ class SentenceText:
     def write_step_start(self, label: int) -> str:
         return f"Step {label}:"
 
-    def write_completion(self, trace: Trace, field: Field, label: int | None = None) -> str:
-        lines = [f"{trace.opening[0]} = {field.symbol(trace.opening[1])}"]
+    def write_completion(self, trace: Trace, task: Task, label: int | None = None) -> str:
+        lines = [f"{trace.opening[0]} = {task.say_value(trace.opening[1])}"]
         value = trace.opening[1]
         for step in trace.steps:
             left = value if step.left is None else step.left
-            written = f"{field.symbol(left)} {SIGNS[step.operator]} {field.symbol(step.operand)}"
-            lines.append(f"Step {step.label}: {written} = {field.symbol(step.result)}")
+            written = task.sentences.trace.format(
+                left=task.say_value(left),
+                operation=task.say_trace_operation(step.operation),
+                result=task.say_value(step.result),
+            )
+            lines.append(f"Step {step.label}: {written}")
             value = step.result
-        start, end = map(field.symbol, trace.answer)
+        start, end = map(task.say_value, trace.answer)
         lines.append(f"Answer: x = {start}, y = {end}")
         return "\n".join(lines)
 
-    _OPENING = re.compile(r"([xy]) = (e[0-9]+)")
-    _STEP = re.compile(r"Step ([1-9][0-9]{0,3}): (e[0-9]+) ([-+*/]) (e[0-9]+) = (e[0-9]+)")
-    _ANSWER = re.compile(r"Answer: x = (e[0-9]+), y = (e[0-9]+)")
-
-    def read_completion(self, completion: str, field: Field, label: int | None = None) -> Trace:
+    def read_completion(self, completion: str, task: Task, label: int | None = None) -> Trace:
+        opening_pattern, step_pattern, answer_pattern = compile_completion(
+            task.sentences.trace, tuple(task.said_values), tuple(task.said_trace_operations)
+        )
         lines = completion.split("\n")
         answer = None
-        if completion.count("Answer:") == 1 and (match := self._ANSWER.fullmatch(lines[-1])):
-            ends = field.element(match[1]), field.element(match[2])
-            answer = None if None in ends else ends
+        if completion.count("Answer:") == 1 and (match := answer_pattern.fullmatch(lines[-1])):
+            answer = task.said_values[match[1]], task.said_values[match[2]]
         body = lines[:-1] if answer else lines
         opening = None
-        if body and (match := self._OPENING.fullmatch(body[0])) and (value := field.element(match[2])) is not None:
-            opening = (match[1], value)
+        if body and (match := opening_pattern.fullmatch(body[0])):
+            opening = (match[1], task.said_values[match[2]])
         steps = []
         for line in body[1:] if opening else ():
-            step = self._read_step(line, field)
-            if step is None:
+            match = step_pattern.fullmatch(line)
+            if match is None:
                 break
-            steps.append(step)
+            left, result = task.said_values[match["left"]], task.said_values[match["result"]]
+            operation = task.said_trace_operations[match["operation"]]
+            steps.append(TraceStep(int(match["label"]), operation, result, left))
         return Trace(opening, tuple(steps), answer, readable=opening is not None and len(body) == 1 + len(steps))
 
     def join_parts(self, completions: list[str]) -> str:
         return "\n".join(completions)
 
-    def split_parts(self, completion: str) -> list[str]:
+    def split_parts(self, completion: str, task: Task) -> list[str]:
         pieces: list[list[str]] = [[]]
         for line in completion.split("\n"):
             pieces[-1].append(line)
@@ -126,17 +115,52 @@ class SentenceText:
                 pieces.append([])
         return ["\n".join(lines) for lines in pieces if lines]
 
-    def split_pieces(self, completion: str) -> list[str]:
+    def split_pieces(self, completion: str, task: Task) -> list[str]:
         return completion.split("\n")
 
-    def _read_step(self, line: str, field: Field) -> TraceStep | None:
-        match = self._STEP.fullmatch(line)
-        if match is None:
-            return None
-        left, operand, result = (field.element(match[group]) for group in (2, 4, 5))
-        if None in (left, operand, result):
-            return None
-        return TraceStep(int(match[1]), OPERATORS[match[3]], operand, result, left)
+    def count_words(self, task: Task, steps: int, parts: int) -> int:
+        value, operation = (
+            min(said, key=lambda words: len(words.split())) for said in (task.said_values, task.said_trace_operations)
+        )
+        step = f"Step 1: {task.sentences.trace.format(left=value, operation=operation, result=value)}"
+        ends = f"x = {value}", f"Answer: x = {value}, y = {value}"
+        return parts * (len(" ".join(ends).split()) + steps * len(step.split()))
 
-    def count_words(self, steps: int, parts: int) -> int:
-        return parts * (3 + 7 * steps + 7)
+
+def write_pattern(template: str, **groups: Iterable[str]) -> str:
+    """Return the pattern of a template filled in: each of its names is a group that takes one of these, to the letter.
+
+    An empty iterable stands for any number.
+    """
+    pattern = re.escape(template)
+    for name, words in groups.items():
+        taken = "|".join(map(re.escape, words)) or "[0-9]+"
+        pattern = pattern.replace(re.escape(f"{{{name}}}"), f"(?P<{name}>{taken})")
+    return pattern
+
+
+@functools.lru_cache
+def compile_prompt(
+    said: Sentences, values: tuple[str, ...], operations: tuple[str, ...]
+) -> tuple[re.Pattern, re.Pattern]:
+    """Return the pattern of a part of a prompt, which ends with a line break, and that of a step in it."""
+    step = write_pattern(said.step, label=(), operation=operations) + "\n"
+    ends = {}
+    for name, (with_value, unknown) in (("start", said.start), ("end", said.end)):
+        given = write_pattern(with_value.replace("{value}", f"{{{name}}}"), **{name: (*values, said.before)})
+        ends[name] = f"(?:{given}|{re.escape(unknown)})\n"
+    steps = f"(?P<steps>(?:{re.sub(r'[(][?]P<[a-z]+>', '(?:', step)})+)"
+    question = write_pattern(said.question, name=("x", "y")) + "\n"
+    return re.compile(ends["start"] + steps + ends["end"] + question), re.compile(step)
+
+
+@functools.lru_cache
+def compile_completion(trace: str, values: tuple[str, ...], operations: tuple[str, ...]) -> tuple[re.Pattern, ...]:
+    """Return the patterns of an opening, a step and an answer line of a completion; trace: as in Sentences."""
+    value = f"({'|'.join(map(re.escape, values))})"
+    step = write_pattern(trace, left=values, operation=operations, result=values)
+    return (
+        re.compile(f"([xy]) = {value}"),
+        re.compile(f"Step (?P<label>[1-9][0-9]{{0,3}}): {step}"),
+        re.compile(f"Answer: x = {value}, y = {value}"),
+    )

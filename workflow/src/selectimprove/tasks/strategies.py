@@ -5,9 +5,10 @@ x, undoing the steps. Each can be written for each kind. On the kind it does not
 on evaluation) the completion opens with the very value that is asked for, which a solver can only guess.
 
 A trace is read to follow a strategy if it opens with it and its steps go on in its order. Each step that can be read
-has two votes on the order: its operator (+ and * are forward, - and / backward), and its label (higher than the one
-before: forward, lower: backward; that of the first step: in the lower half of the chain's labels or in the upper). The
-majority decides, so that one slip does not. Without steps, or with as many votes for either, the opening alone decides.
+has up to two votes on the order: its operation, where only steps of prompts have one of its name (+ and *: forward) or
+only their inverses do (- and /: backward), and its label (higher than the one before: forward, lower: backward; that of
+the first step: in the lower half of the chain's labels or in the upper). The majority decides, so that one slip does
+not. Without steps, or with as many votes for either, the opening alone decides.
 A trace of which opening and steps differ is "mixed", one without an opening is of the strategy "none".
 """
 
@@ -15,9 +16,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from selectimprove.tasks.field import INVERSE_OPERATORS
 from selectimprove.tasks.problems import AnyProblem, Problem
 from selectimprove.tasks.rewards import find_answer, find_final_answer, read_parts
+from selectimprove.tasks.task import Value
 from selectimprove.tasks.texts import TextForm
 from selectimprove.tasks.traces import Trace, TraceStep
 
@@ -29,8 +30,8 @@ FAILURES = ("wrong_opening", "stopped_early", "lost_place", "wrong_fact", "wrong
 def write_forward(problem: Problem) -> Trace:
     """Return the correct trace from the start of the chain to its end."""
     steps = [
-        TraceStep(label, operator, operand, result, left)
-        for label, (operator, operand), left, result in zip(
+        TraceStep(label, operation, result, left)
+        for label, operation, left, result in zip(
             range(problem.first_label, problem.first_label + problem.steps),
             problem.operations,
             problem.values,
@@ -42,9 +43,9 @@ def write_forward(problem: Problem) -> Trace:
 
 
 def write_backward(problem: Problem) -> Trace:
-    """Return the correct trace from the end of the chain to its start, each step undone by its inverse operator."""
+    """Return the correct trace from the end of the chain to its start, each step by the inverse of its operation."""
     steps = [
-        TraceStep(step.label, INVERSE_OPERATORS[step.operator], step.operand, step.left, step.result)
+        TraceStep(step.label, problem.task.invert(step.operation), step.left, step.result)
         for step in reversed(write_forward(problem).steps)
     ]
     return Trace(("y", problem.end), tuple(steps), (problem.start, problem.end))
@@ -67,7 +68,7 @@ class Reading:
     """
 
     strategy: str
-    answer: int | None
+    answer: Value | None
     correct: bool
     first_wrong_step: int | None
     failure: str | None
@@ -88,7 +89,7 @@ def _find_failure(problem: Problem, trace: Trace) -> tuple[int | None, str | Non
                 return position, "no_answer"
             return position, "stopped_early" if trace.readable else "lost_place"
         step = trace.steps[position - 1]
-        in_place = (step.label, step.operator, step.operand) == (right.label, right.operator, right.operand)
+        in_place = (step.label, step.operation) == (right.label, right.operation)
         if not in_place or step.left not in (None, value):
             return position, "lost_place"
         if step.result != right.result:
@@ -107,17 +108,17 @@ def write_solution(problem: AnyProblem, strategies: Iterable[str], text: TextFor
     """Return the right completion of a problem with each part in its strategy."""
     parts = zip(problem.parts, problem.part_labels, strategies, strict=True)
     return text.join_parts(
-        [text.write_completion(STRATEGIES[strategy](part), part.field, label) for part, label, strategy in parts]
+        [text.write_completion(STRATEGIES[strategy](part), part.task, label) for part, label, strategy in parts]
     )
 
 
 def _count_votes(steps: tuple[TraceStep, ...], problem: Problem) -> int:
     """Return by how many votes the steps of a trace are in forward order; negative: in backward order."""
-    operators = [1 if step.operator in ("add", "multiply") else -1 for step in steps]
+    directions = [problem.task.find_direction(step.operation) for step in steps]
     labels = [step.label for step in steps]
     below_middle = [2 * problem.first_label + problem.steps - 1 - 2 * label for label in labels[:1]]
     moves = [*below_middle, *(label - before for before, label in pairwise(labels))]
-    return sum(operators) + sum((move > 0) - (move < 0) for move in moves)
+    return sum(directions) + sum((move > 0) - (move < 0) for move in moves)
 
 
 def find_strategy(trace: Trace, problem: Problem) -> str:

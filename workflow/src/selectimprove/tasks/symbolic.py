@@ -2,10 +2,10 @@
 
 import re
 
-from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import AnyProblem, Problem
-from selectimprove.tasks.prompts import Given, build_problem, find_stated_field, require
-from selectimprove.tasks.traces import NAMES, OPERATORS, SIGNS, Trace, TraceStep
+from selectimprove.tasks.prompts import BEFORE, Given, build_problem
+from selectimprove.tasks.task import WORDS, Task, Value
+from selectimprove.tasks.traces import NAMES, Trace, TraceStep
 
 
 class SymbolicText:
@@ -13,17 +13,20 @@ class SymbolicText:
 
     label_pool = 24
 
-    def vocabulary(self, order: int) -> list[str]:
-        """Return every word that a prompt or completion over GF(order) can hold."""
+    def vocabulary(self, task: Task) -> list[str]:
+        """Return every word that a prompt or completion of the task can hold."""
         labels = [f"L{label}" for label in range(1, self.label_pool + 1)]
-        symbols = [f"e{index}" for index in range(order)]
-        return ["x", "y", "?", "A", "M", *OPERATORS, *labels, *symbols, *map(str, range(order))]
+        return [*WORDS, *task.operation_words, *labels, *task.value_words]
+
+    def write_value(self, value: Value, task: Task) -> str:
+        return task.write_value(value)
 
     def write_prompt(self, problem: AnyProblem) -> str:
-        words = self.write_map(problem.field) if problem.stated_map else []
+        task = problem.task
+        words = [task.write_statement()] if task.stated else []
         for position, part in enumerate(problem.parts):
             asks_end = part.unknown == "y"
-            given = "A" if position else part.field.symbol(part.start if asks_end else part.end)
+            given = "A" if position else task.write_value(part.start if asks_end else part.end)
             words += self.write_chain(part, *((given, "?") if asks_end else ("?", given)), part.unknown)
         return " ".join(words)
 
@@ -31,39 +34,45 @@ class SymbolicText:
     def write_chain(problem: Problem, start: str, end: str, asked: str) -> list[str]:
         """Return the words of one part of a prompt; start, end: what stands there for the ends of the chain."""
         words = ["x", start]
-        for label, (operator, operand) in enumerate(problem.operations, problem.first_label):
-            words += [f"L{label}", SIGNS[operator], problem.field.symbol(operand)]
+        for label, operation in enumerate(problem.operations, problem.first_label):
+            words += [f"L{label}", problem.task.write_operation(operation)]
         return [*words, "y", end, "?", asked]
 
-    def write_map(self, field: Field) -> list[str]:
-        """Return the words that state the symbol map."""
-        pairs = ([f"e{index}", str(element)] for index, element in enumerate(field.elements))
-        return ["M", *(word for pair in pairs for word in pair)]
-
-    _STEP = r"L(\d+) ([+*]) (e\d+) "
-    _CHAIN = rf"x (\?|A|e\d+) ((?:{_STEP})+)y (\?|A|e\d+) \? [xy]"
-    _PROMPT = re.compile(rf"(?:M((?: e\d+ \d+)+) )?({_CHAIN}(?: {_CHAIN})*)")
-
-    def read_prompt(self, prompt: str, order: int, field: Field | None) -> AnyProblem:
-        match = self._PROMPT.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"not a symbolic prompt: {prompt!r}")
-        stated = (match[1] or "").split()[1::2]
-        field = find_stated_field(order, stated, field)
-        parts = []
-        for chain in re.finditer(self._CHAIN, match[2]):
-            steps = re.findall(self._STEP, chain[2])
-            operations = [(OPERATORS[sign], require(field.element(symbol), symbol)) for _, sign, symbol in steps]
-            parts.append((*(self._read_end(word, field) for word in (chain[1], chain[6])), operations))
-        first_label = int(re.search(r"L(\d+)", match[2])[1])
-        problem = build_problem(field, parts, first_label, bool(stated))
+    def read_prompt(self, prompt: str, task: Task) -> AnyProblem:
+        words = prompt.split(" ")
+        parts, labels = [], []
+        try:
+            if task.stated:
+                task = task.read_statement(" ".join(words[: words.index("x")]))
+                words = words[words.index("x") :]
+            while words:
+                start = self._take_end("x", words, task)
+                operations = []
+                while words[0].startswith("L"):
+                    labels.append(int(words.pop(0)[1:]))
+                    written = self._take(task.operation_length, words)
+                    operations.append(require(task.read_operation(written), written, f"an operation of {task.title}"))
+                parts.append((start, self._take_end("y", words, task), operations))
+                self._take(2, words)  # what it asks for follows from what it gives
+            problem = build_problem(task, parts, labels[0])
+        except IndexError as error:
+            raise ValueError(f"not a symbolic prompt: {prompt!r}") from error
         if self.write_prompt(problem) != prompt:
             raise ValueError(f"not a symbolic prompt: {prompt!r}")
         return problem
 
+    def _take_end(self, name: str, words: list[str], task: Task) -> Given:
+        if words.pop(0) != name:
+            raise IndexError
+        if words[0] in ("?", "A"):
+            return {"?": None, "A": BEFORE}[words.pop(0)]
+        written = self._take(task.value_length, words)
+        return require(task.read_value(written), written, f"a value of {task.title}")
+
     @staticmethod
-    def _read_end(word: str, field: Field) -> Given:
-        return {"?": None, "A": "before"}[word] if word in ("?", "A") else require(field.element(word), word)
+    def _take(number: int, words: list[str]) -> str:
+        """Take so many words from the front of `words`."""
+        return " ".join(words.pop(0) for _ in range(number))
 
     def write_opening(self, name: str, label: int | None = None) -> str:
         return " ".join([*self._write_label(label), name])
@@ -71,71 +80,92 @@ class SymbolicText:
     def write_step_start(self, label: int) -> str:
         return f"L{label}"
 
-    def write_completion(self, trace: Trace, field: Field, label: int | None = None) -> str:
-        words = [*self._write_label(label), trace.opening[0], field.symbol(trace.opening[1])]
+    def write_completion(self, trace: Trace, task: Task, label: int | None = None) -> str:
+        words = [*self._write_label(label), trace.opening[0], task.write_value(trace.opening[1])]
         for step in trace.steps:
-            words += [f"L{step.label}", SIGNS[step.operator], field.symbol(step.operand), field.symbol(step.result)]
-        start, end = map(field.symbol, trace.answer)
+            words += [f"L{step.label}", task.write_operation(step.operation), task.write_value(step.result)]
+        start, end = map(task.write_value, trace.answer)
         return " ".join([*words, "A", "x", start, "y", end])
 
     @staticmethod
     def _write_label(label: int | None) -> list[str]:
         return [] if label is None else [f"L{label}"]
 
-    def read_completion(self, completion: str, field: Field, label: int | None = None) -> Trace:
+    def read_completion(self, completion: str, task: Task, label: int | None = None) -> Trace:
         words = completion.split(" ")
+        length, line = task.value_length, self._count_line(task)
         answer = None
-        if words.count("A") == 1 and words[-5:-3] == ["A", "x"] and words[-2] == "y":
-            ends = field.element(words[-3]), field.element(words[-1])
+        if words.count("A") == 1 and words[-line : 2 - line] == ["A", "x"] and words[-length - 1] == "y":
+            ends = tuple(task.read_value(" ".join(end)) for end in (words[2 - line : -length - 1], words[-length:]))
             answer = None if None in ends else ends
-        body = words[:-5] if answer else words
+        body = words[:-line] if answer else words
         before = self._write_label(label)
         body = body[len(before) :] if body[: len(before)] == before else []
         opening = None
-        if len(body) >= 2 and body[0] in NAMES and (value := field.element(body[1])) is not None:
+        position = 1 + length
+        if body and body[0] in NAMES and (value := task.read_value(" ".join(body[1:position]))) is not None:
             opening = (body[0], value)
         steps = []
-        position = 2
-        while opening and (step := self._read_step(body[position : position + 4], field)):
+        width = self._count_step(task)
+        while opening and (step := self._read_step(body[position : position + width], task)):
             steps.append(step)
-            position += 4
+            position += width
         return Trace(opening, tuple(steps), answer, readable=opening is not None and position == len(body))
 
     def join_parts(self, completions: list[str]) -> str:
         return " ".join(completions)
 
-    def split_parts(self, completion: str) -> list[str]:
+    def split_parts(self, completion: str, task: Task) -> list[str]:
         words = completion.split(" ")
         pieces = []
         begin = 0
         while "A" in words[begin:]:
-            end = words.index("A", begin) + 5
+            end = words.index("A", begin) + self._count_line(task)
             pieces.append(" ".join(words[begin:end]))
             begin = end
         return [*pieces, " ".join(words[begin:])] if begin < len(words) else pieces
 
-    def split_pieces(self, completion: str) -> list[str]:
+    def split_pieces(self, completion: str, task: Task) -> list[str]:
         pieces: list[list[str]] = []
         room = 0
+        opening = 1 + task.value_length
         for word in completion.split(" "):
             # A label or A begins a piece even where the one before lacks words, so that a slip spoils one piece only.
             if room == 0 or word == "A" or word.startswith("L"):
                 pieces.append([])
-                room = {"A": 5, "x": 2, "y": 2}.get(word, 4)
+                room = {"A": self._count_line(task), "x": opening, "y": opening}.get(word, self._count_step(task))
             elif word in NAMES and len(pieces[-1]) == 1 and pieces[-1][0].startswith("L"):
-                room = 2  # the opening of a part, behind its label
+                room = opening  # the opening of a part, behind its label
             pieces[-1].append(word)
             room -= 1
         return [" ".join(words) for words in pieces]
 
     @staticmethod
-    def _read_step(words: list[str], field: Field) -> TraceStep | None:
-        if len(words) != 4 or words[1] not in OPERATORS or not re.fullmatch(r"L[1-9][0-9]?", words[0]):
+    def _read_step(words: list[str], task: Task) -> TraceStep | None:
+        if not words or not re.fullmatch(r"L[1-9][0-9]?", words[0]):
             return None
-        operand, result = field.element(words[2]), field.element(words[3])
-        if operand is None or result is None:
+        operation = task.read_operation(" ".join(words[1 : 1 + task.operation_length]))
+        result = task.read_value(" ".join(words[1 + task.operation_length :]))
+        if operation is None or result is None:
             return None
-        return TraceStep(int(words[0][1:]), OPERATORS[words[1]], operand, result)
+        return TraceStep(int(words[0][1:]), operation, result)
 
-    def count_words(self, steps: int, parts: int) -> int:
-        return parts * (2 + 4 * steps + 5 + (parts > 1))
+    @staticmethod
+    def _count_step(task: Task) -> int:
+        """Return how many words a step has."""
+        return 1 + task.operation_length + task.value_length
+
+    @staticmethod
+    def _count_line(task: Task) -> int:
+        """Return how many words an answer line has."""
+        return 3 + 2 * task.value_length
+
+    def count_words(self, task: Task, steps: int, parts: int) -> int:
+        of_part = 1 + task.value_length + steps * self._count_step(task) + self._count_line(task)
+        return parts * (of_part + (parts > 1))
+
+
+def require(found: Value | None, written: str, what: str) -> Value:
+    if found is None:
+        raise ValueError(f"{written!r} is not {what}")
+    return found

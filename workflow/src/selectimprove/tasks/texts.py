@@ -14,10 +14,10 @@ the label of the part's first step, which says where in the prompt the part is.
 
 from typing import Protocol
 
-from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import AnyProblem
 from selectimprove.tasks.sentences import SentenceText
 from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.tasks.task import Task, Value
 from selectimprove.tasks.traces import Trace
 
 
@@ -26,13 +26,14 @@ class TextForm(Protocol):
 
     label_pool: int | None  # how many labels steps can bear, drawn at random; None: they count from 1
 
+    def write_value(self, value: Value, task: Task) -> str:
+        """Return a value as completions write it."""
+        ...
+
     def write_prompt(self, problem: AnyProblem) -> str: ...
 
-    def read_prompt(self, prompt: str, order: int, field: Field | None) -> AnyProblem:
-        """Return the problem that `prompt` states; `field` is needed where the prompt does not state its map.
-
-        Raises ValueError if the prompt does not have this form.
-        """
+    def read_prompt(self, prompt: str, task: Task) -> AnyProblem:
+        """Return the problem that `prompt` states; raises ValueError if it is no prompt of the task in this form."""
         ...
 
     def write_opening(self, name: str, label: int | None = None) -> str:
@@ -43,11 +44,11 @@ class TextForm(Protocol):
         """Return the words that begin a step with this label, up to where its operator or left value would follow."""
         ...
 
-    def write_completion(self, trace: Trace, field: Field, label: int | None = None) -> str:
+    def write_completion(self, trace: Trace, task: Task, label: int | None = None) -> str:
         """Return a trace in words; label: of the first step, where it is that of a composition's part."""
         ...
 
-    def read_completion(self, completion: str, field: Field, label: int | None = None) -> Trace:
+    def read_completion(self, completion: str, task: Task, label: int | None = None) -> Trace:
         """Return what any text at all can be read as; never raises.
 
         The answer counts only if the completion ends with its one and only answer line, to the letter.
@@ -58,19 +59,19 @@ class TextForm(Protocol):
         """Return the completion of a composition from those of its parts; of any problem, from its pieces."""
         ...
 
-    def split_parts(self, completion: str) -> list[str]:
+    def split_parts(self, completion: str, task: Task) -> list[str]:
         """Return any text cut after each answer line, or what begins like one; never raises."""
         ...
 
-    def split_pieces(self, completion: str) -> list[str]:
+    def split_pieces(self, completion: str, task: Task) -> list[str]:
         """Return any text cut into openings, steps and answer lines, or what stands in their place; never raises.
 
         `join_parts` of the pieces gives the text back.
         """
         ...
 
-    def count_words(self, steps: int, parts: int) -> int:
-        """Return how many words a completion of parts of `steps` steps has: no tokenizer makes fewer tokens."""
+    def count_words(self, task: Task, steps: int, parts: int) -> int:
+        """Return how many words a completion of parts of `steps` steps has at least, and so tokens of any tokenizer."""
         ...
 
 

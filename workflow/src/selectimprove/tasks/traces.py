@@ -2,27 +2,26 @@
 
 from dataclasses import dataclass
 
-SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-OPERATORS = {sign: operator for operator, sign in SIGNS.items()}
+from selectimprove.tasks.task import Operation, Value
+
 NAMES = ("x", "y")
 
-NamedValue = tuple[str, int]
+NamedValue = tuple[str, Value]
 
 
 @dataclass(frozen=True)
 class TraceStep:
-    """One written step: label, operator, operand and result; `left` is the value it says it starts from, if it does."""
+    """One written step: label, operation and result; `left` is the value it says it starts from, if it does."""
 
     label: int
-    operator: str
-    operand: int
-    result: int
-    left: int | None = None
+    operation: Operation
+    result: Value
+    left: Value | None = None
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A completion as written. All values are field elements.
+    """A completion as written.
 
     opening: (name, value); answer: the values of x and y; None where there is none. readable: whether everything before
     the answer line (or the end) has the form of an opening and steps; `steps` holds those before the first unreadable
@@ -31,5 +30,5 @@ class Trace:
 
     opening: NamedValue | None
     steps: tuple[TraceStep, ...]
-    answer: tuple[int, int] | None
+    answer: tuple[Value, Value] | None
     readable: bool = True

@@ -24,7 +24,7 @@ from trl.trainer.utils import split_tensor_dict
 from selectimprove.experiment.specs import RLSpec
 from selectimprove.provenance.records import digest_inputs
 from selectimprove.seeds import random_stream
-from selectimprove.tasks.data import FIELD_FILE, read_rows
+from selectimprove.tasks.data import TASK_FILE, read_rows
 from selectimprove.tasks.problems import AnyProblem
 from selectimprove.tasks.rewards import CUT, verify_completion
 from selectimprove.tasks.specs import KINDS
@@ -42,6 +42,7 @@ from selectimprove.training.models import (
 from selectimprove.training.sampling import Sampler
 from selectimprove.training.trainers import (
     IGNORED,
+    Curves,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -254,10 +255,16 @@ def make_trainer(
 
 
 def train(
-    spec: RLSpec, start: Path, train_file: Path, checkpoint_folders: list[Path], metrics_file: Path, resume_root: Path
+    spec: RLSpec,
+    start: Path,
+    train_file: Path,
+    checkpoint_folders: list[Path],
+    metrics_file: Path,
+    resume_root: Path,
+    curves: Curves | None = None,
 ) -> None:
     """Train from the checkpoint `start`; write the step metrics and a checkpoint for each of spec.checkpoint_steps."""
-    inputs = digest_inputs(start, train_file, train_file.with_name(FIELD_FILE))
+    inputs = digest_inputs(start, train_file, train_file.with_name(TASK_FILE))
     rows = read_rows(train_file)
     resume_folder = find_resume_folder(resume_root, spec, inputs)
 
@@ -267,7 +274,7 @@ def train(
 
     metrics = list_metrics(rows)
     completions = spec.completions_per_step // spec.micro_batches
-    trainer = train_within_memory(make_trainer_within, completions, spec.processes, metrics)
+    trainer = train_within_memory(make_trainer_within, completions, spec.processes, metrics, curves)
     if trainer.is_world_process_zero():
         write_metrics(trainer.state, metrics_file, metrics)
         for step, folder in zip(spec.checkpoint_steps, checkpoint_folders, strict=True):

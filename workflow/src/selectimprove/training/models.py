@@ -27,14 +27,15 @@ from transformers import (
 from selectimprove.experiment.specs import ArchitectureSpec, LoraSpec
 from selectimprove.tasks.rewards import CUT
 from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.tasks.task import Task
 
 FAMILIES = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}
 PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
 
 
-def create_tokenizer(order: int) -> PreTrainedTokenizerFast:
-    """Return the word-level tokenizer of the symbolic text form over GF(order): one token a word."""
-    words = [PAD, EOS, UNKNOWN, *SymbolicText().vocabulary(order)]
+def create_tokenizer(task: Task) -> PreTrainedTokenizerFast:
+    """Return the word-level tokenizer of a task's symbolic text form: one token a word."""
+    words = [PAD, EOS, UNKNOWN, *SymbolicText().vocabulary(task)]
     tokenizer = Tokenizer(WordLevel({word: index for index, word in enumerate(words)}, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, unk_token=UNKNOWN)

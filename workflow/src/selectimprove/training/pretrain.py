@@ -1,13 +1,14 @@
-"""Pretraining of the tiny base: general skill at the field's arithmetic, and not one solved problem.
+"""Pretraining of the tiny base: general skill at the steps of a task, and not one solved problem.
 
 A pretrained language model brings what the tiny model must be given: knowing how to carry out steps. The corpus has
 
 - logs: a prompt-like chain, then the execution of its steps, forward or backward, from a state that is unrelated to
   the prompt, and an answer line with both ends of what was executed. Each end of the prompt is hidden or a random
-  symbol, and the question asks for either. Nothing in it shows which value to start from or what the question means:
+  value, and the question asks for either. Nothing in it shows which value to start from or what the question means:
   prompt and opening carry no loss. A log may have several parts: chains in a row, each executed from a state of its
-  own, which is not the answer before it.
-- facts: single steps (value, label, sign, operand, result) in a batch of their own; only results carry loss.
+  own, which is not the answer before it. A part may be quoted instead of executed: what its chain shows as start and
+  as end, and which it asks for, in any order. So the base can read a chain among others, wherever it stands.
+- facts: single steps (value, label, operation, result) in a batch of their own; only results carry loss.
 
 One update takes `logs_per_update` logs and as many rows of facts. A log has as many parts as the lesser of two draws
 says, mostly few; the steps of each are drawn evenly. Logs of like length share an update, to save padding, and short
@@ -25,15 +26,16 @@ from trl import SFTConfig, SFTTrainer
 
 from selectimprove.experiment.specs import PretrainSpec
 from selectimprove.seeds import random_stream
-from selectimprove.tasks.field import Field, apply_operator
 from selectimprove.tasks.problems import Problem
+from selectimprove.tasks.registry import make_task
 from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.symbolic import SymbolicText
-from selectimprove.tasks.traces import NAMES, SIGNS
+from selectimprove.tasks.traces import NAMES
 from selectimprove.training.models import create_model, create_tokenizer
 from selectimprove.training.optimizers import make_optimizer
 from selectimprove.training.trainers import (
     IGNORED,
+    Curves,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -48,23 +50,16 @@ METRICS = {"loss": "loss", "mean_token_accuracy": "token_accuracy"}
 logger = logging.getLogger(__name__)
 
 
-def draw_field(spec: PretrainSpec, *key: str | int) -> Field:
-    """Return the experiment's field, or one with a symbol map drawn from `key` where prompts state their map."""
-    if spec.field.symbol_map == "per_problem":
-        return Field.shuffled(spec.field.order, *key)
-    return Field.shuffled(spec.field.order, spec.seed)
-
-
 def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
     """Return log `index` as (context, continuation) pairs in a row: the loss is on the continuations only.
 
-    A continuation executes a part. Where there are several, the label that opens each is one, too.
+    A continuation executes a part, or is a word of a quoted one behind what it is the word for. Where there are several
+    parts, the label that opens each is a continuation, too.
     """
     text = SymbolicText()
     key = ("pretrain", "logs", spec.seed, index)
     stream = random_stream(*key)
-    order = spec.field.order
-    field = draw_field(spec, *key)
+    task = make_task(spec.task, spec.seed).vary(*key)
     draw_parts = random_stream(*key, "parts")
     parts = min(draw_parts.randint(*spec.parts), draw_parts.randint(*spec.parts))
     strategies = ["forward" if stream.random() < spec.forward_share else "backward" for _ in range(parts)]
@@ -72,40 +67,45 @@ def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
     chains = [
         (
             stream.choice(("evaluation", "inversion")),
-            stream.randrange(order),
-            tuple((stream.choice(("add", "multiply")), stream.randrange(1, order)) for _ in range(steps)),
+            stream.choice(task.values),
+            tuple(task.draw_operation(stream) for _ in range(steps)),
         )
         for steps in lengths
     ]
+    draw_quotes = random_stream(*key, "quotes")
     label = stream.randint(1, text.label_pool - sum(lengths) + 1)
-    prompt = text.write_map(field) if spec.field.symbol_map == "per_problem" else []
+    prompt = [task.write_statement()] if task.stated else []
     segments = []
     for strategy, (kind, start, operations) in zip(strategies, chains, strict=True):
-        problem = Problem(kind, field, start, operations, first_label=label)
+        problem = Problem(kind, task, start, operations, first_label=label)
         label += problem.steps
-        shown = [stream.choice((None, stream.randrange(order))) for _ in NAMES]
+        shown = [stream.choice((None, stream.choice(task.values))) for _ in NAMES]
         asked = problem.unknown  # of a kind drawn at random: it says nothing about the ends, nor about the trace
-        prompt += text.write_chain(problem, *("?" if value is None else field.symbol(value) for value in shown), asked)
-        opening, continuation = text.write_completion(STRATEGIES[strategy](problem), field).split(" L", 1)
+        ends = ["?" if value is None else task.write_value(value) for value in shown]
+        prompt += text.write_chain(problem, *ends, asked)
+        opening, continuation = text.write_completion(STRATEGIES[strategy](problem), task).split(" L", 1)
         segments += [("", f"L{problem.first_label}")] if parts > 1 else []
-        segments.append((opening, f"L{continuation}"))
+        if draw_quotes.random() < spec.quoted_share:
+            segments += draw_quotes.sample([*zip(NAMES, ends, strict=True), ("?", asked)], 3)
+        else:
+            segments.append((opening, f"L{continuation}"))
     (context, continuation), *others = segments
     return [(" ".join([*prompt, *context.split()]), continuation), *others]
 
 
 def write_facts(spec: PretrainSpec, index: int) -> list[str]:
-    """Return the words of one row: the symbol map if prompts state it, then `facts_per_row` steps of five words."""
-    text = SymbolicText()
-    stream = random_stream("pretrain", "facts", spec.seed, index)
-    field = draw_field(spec, "pretrain", "facts", spec.seed, index)
-    words = text.write_map(field) if spec.field.symbol_map == "per_problem" else []
+    """Return the words of one row: what prompts state of the task, if anything, then `facts_per_row` steps."""
+    key = ("pretrain", "facts", spec.seed, index)
+    stream = random_stream(*key)
+    task = make_task(spec.task, spec.seed).vary(*key)
+    words = [task.write_statement()] if task.stated else []
     for _ in range(spec.facts_per_row):
-        value, operand = stream.randrange(field.order), stream.randrange(1, field.order)
-        operator = stream.choice(tuple(SIGNS))
-        result = apply_operator(operator, value, operand, field.order)
-        label = f"L{stream.randint(1, text.label_pool)}"
-        words += [field.symbol(value), label, SIGNS[operator], field.symbol(operand), field.symbol(result)]
-    return words
+        value = stream.choice(task.values)
+        operation = task.draw_operation(stream, undoing=True)
+        label = f"L{stream.randint(1, SymbolicText.label_pool)}"
+        result = task.write_value(task.apply(operation, value))
+        words += [task.write_value(value), label, task.write_operation(operation), result]
+    return " ".join(words).split()
 
 
 def encode_log(spec: PretrainSpec, index: int, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
@@ -126,6 +126,8 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
     one at a share r of them, sorted by length, comes no sooner than at time r x `curriculum_share`.
     """
     vocabulary = tokenizer.get_vocab()
+    task = make_task(spec.task, spec.seed)
+    fact_length = 2 * task.value_length + 1 + task.operation_length
     logs = [encode_log(spec, index, tokenizer) for index in range(spec.updates * spec.logs_per_update)]
     logs.sort(key=lambda row: len(row["input_ids"]))
     batches = [logs[at : at + spec.logs_per_update] for at in range(0, len(logs), spec.logs_per_update)]
@@ -137,8 +139,9 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
         for row in range(spec.logs_per_update):
             words = write_facts(spec, update * spec.logs_per_update + row)
             ids = [vocabulary[word] for word in words]
-            first_fact = len(ids) - 5 * spec.facts_per_row
-            is_result = [at >= first_fact and (at - first_fact) % 5 == 4 for at in range(len(ids))]
+            first_fact = len(ids) - fact_length * spec.facts_per_row
+            first_result = fact_length - task.value_length  # within a fact
+            is_result = [at >= first_fact and (at - first_fact) % fact_length >= first_result for at in range(len(ids))]
             labels = [token if result else IGNORED for token, result in zip(ids, is_result, strict=True)]
             rows.append({"input_ids": ids, "labels": labels})
     return Dataset.from_list(rows)
@@ -173,7 +176,7 @@ def make_trainer(
 ) -> SFTTrainer:
     """Return the trainer of the base that `spec` describes, before its first update or its resumption."""
     seed = seed_training("pretrain", spec.seed)
-    tokenizer = create_tokenizer(spec.field.order)
+    tokenizer = create_tokenizer(make_task(spec.task, spec.seed))
     model = create_model(spec.model.architecture, tokenizer)
     trainer = trainer_class(
         model=model,
@@ -192,17 +195,19 @@ def make_trainer(
         processing_class=tokenizer,
         optimizers=(make_optimizer(model, spec.muon, spec.learning_rate), None),
     )
-    # Without this the loss would be a mean over all tokens of an update, of which facts are few: the field's tables
-    # are learned in 150 updates when facts weigh as much as logs, and hardly at all otherwise.
+    # Without this the loss would be a mean over all tokens of an update, of which facts are few: the tables of
+    # GF(11) are learned in 150 updates when facts weigh as much as logs, and hardly at all otherwise.
     trainer.model_accepts_loss_kwargs = False
     return trainer
 
 
-def train(spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_root: Path) -> None:
+def train(
+    spec: PretrainSpec, model_folder: Path, metrics_file: Path, resume_root: Path, curves: Curves | None = None
+) -> None:
     """Pretrain the base that `spec` describes; write its checkpoint and the metrics of every update."""
     resume_folder = find_resume_folder(resume_root, spec, {})
     trainer = make_trainer(spec, resume_folder)
-    run_trainer(trainer, METRICS)
+    run_trainer(trainer, METRICS, curves)
     write_metrics(trainer.state, metrics_file, METRICS)
     keep_checkpoint(resume_folder / f"checkpoint-{spec.updates}", model_folder, spec, {})
     remove_resume_folder(resume_root)

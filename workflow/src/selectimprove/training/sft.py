@@ -9,7 +9,7 @@ from trl import SFTConfig, SFTTrainer
 
 from selectimprove.experiment.specs import SFTSpec
 from selectimprove.provenance.records import digest_inputs
-from selectimprove.tasks.data import FIELD_FILE, read_rows
+from selectimprove.tasks.data import TASK_FILE, read_rows
 from selectimprove.training.models import (
     encode_completion,
     encode_prompt,
@@ -20,6 +20,7 @@ from selectimprove.training.models import (
 )
 from selectimprove.training.trainers import (
     IGNORED,
+    Curves,
     find_resume_folder,
     keep_checkpoint,
     remove_resume_folder,
@@ -86,7 +87,13 @@ def make_trainer(
 
 
 def train(
-    spec: SFTSpec, base: str, data_folder: Path, model_folder: Path, metrics_file: Path, resume_root: Path
+    spec: SFTSpec,
+    base: str,
+    data_folder: Path,
+    model_folder: Path,
+    metrics_file: Path,
+    resume_root: Path,
+    curves: Curves | None = None,
 ) -> None:
     """Fine-tune `base` (a folder or hub id) on the data set; write the final checkpoint and the step metrics.
 
@@ -94,7 +101,7 @@ def train(
     """
     files = {split: Path(data_folder) / f"{split}.jsonl" for split in ("train", "validation")}
     base_folder = [Path(base)] if Path(base).is_dir() else []
-    inputs = digest_inputs(*files.values(), Path(data_folder) / FIELD_FILE, *base_folder)
+    inputs = digest_inputs(*files.values(), Path(data_folder) / TASK_FILE, *base_folder)
     rows = {split: read_rows(file) for split, file in files.items()}
     resume_folder = find_resume_folder(resume_root, spec, inputs)
     trainer = train_within_memory(
@@ -102,6 +109,7 @@ def train(
         spec.batch_size // (spec.processes * spec.sft_micro_batches),
         spec.processes,
         METRICS,
+        curves,
     )
     if trainer.is_world_process_zero():
         write_metrics(trainer.state, metrics_file, METRICS)

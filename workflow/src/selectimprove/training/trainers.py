@@ -21,6 +21,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState, set_seed
+from transformers.integrations import get_reporting_integration_callbacks
 
 from selectimprove.experiment.messages import STOPPING
 from selectimprove.experiment.specs import digest_specs
@@ -52,6 +54,18 @@ TOUCHED_EVERY = 10.0  # seconds
 IGNORED = -100  # the label of a token without loss
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Where the curves of a training are drawn while it runs. It is not in the spec, since no result depends on it.
+
+    trackers: by their names in transformers; folder: <preset>/tensorboard/<stage>/<run>/seed<k> in the results, where
+    TensorBoard's files go. Other trackers keep what they get where their own settings say.
+    """
+
+    trackers: list[str]
+    folder: Path
 
 
 def prepare_process(threads: int, processes: int = 1) -> None:
@@ -267,11 +281,25 @@ def lock_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-def run_trainer(trainer: Trainer, metrics: dict[str, str]) -> None:
+def add_trackers(trainer: Trainer, curves: Curves, goes_on: bool) -> None:
+    """Have trackers draw the curves of a training, named <stage>/<run>/seed<k>.
+
+    goes_on: whether it goes on from a checkpoint; else TensorBoard's files of a training before it are removed.
+    """
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(curves.folder)
+    trainer.args.run_name = "/".join(curves.folder.parts[-3:])
+    if not goes_on and trainer.is_world_process_zero():
+        for file in curves.folder.glob("events.out.tfevents.*"):
+            file.unlink()
+    for tracker in get_reporting_integration_callbacks(curves.trackers):
+        trainer.add_callback(tracker)
+
+
+def run_trainer(trainer: Trainer, metrics: dict[str, str], curves: Curves | None = None) -> None:
     """Train to the end, from the last trainer checkpoint if there is one.
 
     metrics: as the names of write_metrics. They are written to METRICS_SO_FAR in the resume folder with each checkpoint
-    and where training ends early.
+    and where training ends early. curves: None where none are drawn.
 
     Raises RuntimeError if training stopped before its end, after SIGTERM and with a checkpoint saved, or if another
     job is training in its resume folder.
@@ -290,6 +318,8 @@ def run_trainer(trainer: Trainer, metrics: dict[str, str]) -> None:
         last = find_last_checkpoint(resume_folder)
         if last is not None:
             logger.info("going on from %s", last)
+        if curves is not None:
+            add_trackers(trainer, curves, goes_on=last is not None)
         earlier_handler = signal.signal(signal.SIGTERM, termination.request)
         try:
             with log_loop():
@@ -308,12 +338,16 @@ def run_trainer(trainer: Trainer, metrics: dict[str, str]) -> None:
 
 
 def train_within_memory(
-    make_trainer: Callable[[int], Trainer], rows: int, processes: int, metrics: dict[str, str]
+    make_trainer: Callable[[int], Trainer],
+    rows: int,
+    processes: int,
+    metrics: dict[str, str],
+    curves: Curves | None = None,
 ) -> Trainer:
     """Train to the end, with half the rows in a micro-batch each time that memory runs out; return the last trainer.
 
     make_trainer: makes a trainer from the rows of a micro-batch, beginning with `rows`. A batch stays as large as it
-    was, and the weights that come out are the same to rounding. metrics: as for run_trainer.
+    was, and the weights that come out are the same to rounding. metrics, curves: as for run_trainer.
 
     Raises RuntimeError as run_trainer does, and if memory runs out with an odd number of rows, or in one of several
     processes, for which the others would wait.
@@ -321,7 +355,7 @@ def train_within_memory(
     while True:
         try:
             trainer = make_trainer(rows)
-            run_trainer(trainer, metrics)
+            run_trainer(trainer, metrics, curves)
             return trainer
         except RuntimeError as error:
             if rows % 2 or processes > 1 or not should_reduce_batch_size(error):

@@ -1,7 +1,7 @@
 """Coverage: the problems that a model solves by sampling, SFT model against RL, by kind.
 
-A problem is solved if more of its completions are right than 99 % of guessers, right one time in the order of the
-field, would have. Gained problems are what RL adds to what the SFT model could reach, lost ones what it gives up.
+A problem is solved if more of its completions are right than 99 % of guessers, right one time in as many as the task
+has values, would have. Gained problems are what RL adds to what the SFT model could reach, lost ones what it gives up.
 """
 
 import pandas as pd
