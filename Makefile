@@ -1,4 +1,4 @@
-# make reproduce    the tiny preset, from nothing to Table 1 and Figures 2-4
+# make reproduce    the tiny preset, from nothing to Table 1 and Figures 2-4; first, how long that will take
 # make test         all tests, in two halves side by side; each shows what it printed when it is done
 # make smoke        every rule, in ten minutes
 # make chaos        20 runs of one chain, killed at random moments: do they end where an undisturbed one ends?
@@ -21,6 +21,7 @@ TORCH := $(if $(GPU)$(filter-out Linux,$(shell uname -s)),default,$(if $(CPU_IND
 .PHONY: reproduce smoke test test_library test_workflow chaos fuzz env lock audit
 
 reproduce: env
+	-@$(VENV)/bin/python -m selectimprove estimate
 	$(SNAKEMAKE)
 	@cat results/tiny/tables/table1.md
 

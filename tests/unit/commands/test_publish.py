@@ -1,9 +1,12 @@
 """Publishing a run: what is copied, what stays, what is refused."""
 
 import pytest
+from configurations import load
+from made_jobs import make_job
 
 from selectimprove.__main__ import main
 from selectimprove.commands.publish import publish
+from selectimprove.experiment.jobs import list_jobs
 
 
 @pytest.fixture
@@ -21,6 +24,11 @@ def results(tmp_path):
         file = tmp_path / "results" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(name)
+    for job in list_jobs(load({})):
+        if job.key in ("dataset/rl_6_9_seed0", "rl/FB_rl_6_9_seed0", "scores"):
+            make_job(job, tmp_path / "made", loop=81.4, seconds=87.29)
+    for name in ("logs", "benchmarks"):
+        (tmp_path / "made" / name).rename(tmp_path / "results" / name)
     return tmp_path / "results"
 
 
@@ -39,6 +47,10 @@ def test_what_a_run_shows_is_copied_and_what_was_there_before_goes(results, tmp_
         "claims.md": "claims.md",
         "report.html": "report.html",
         "metrics/rl_FB_rl_seed1.csv": "rl/FB_rl/seed1/metrics.csv",
+        "jobs.csv": "job,topic,units,loop_seconds,seconds\n"
+        "dataset/rl_6_9_seed0,rl_6_9,1,81.4,87.29\n"
+        "rl/FB_rl_6_9_seed0,rl_6_9,25600,81.4,87.29\n"
+        "scores,scores,1,81.4,87.29\n",
     }
 
 

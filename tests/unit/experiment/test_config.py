@@ -1,6 +1,7 @@
 """The configuration: the shipped ones load, and so does what is just allowed; models and claims are looked at."""
 
 import copy
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import yaml
 from configurations import ALL_RL, CONFIG, DELETE, PRESETS, SCHEMA, UNDRAWN, change, load
 from snakemake.utils import update_config
 
-from selectimprove.experiment.config import check_preset, load_experiment, merge_defaults
+from selectimprove.experiment.config import check_preset, load_experiment, load_files, merge_defaults
 from selectimprove.experiment.experiment import ConfigError
 from selectimprove.experiment.specs import LoraSpec
 from selectimprove.tasks.specs import TaskSpec
@@ -363,3 +364,34 @@ def test_name_of_two_claims_or_of_a_claim_and_a_group_is_refused(twice, tmp_path
 def test_suites_of_more_problems_than_there_are_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"^suites.pass_6_9.problems: found 2000, but rl_6_9 has 1024 test problems"):
         load({"suites.pass_6_9.problems": 2000})
+
+
+def test_files_are_laid_over_the_configuration_as_snakemake_does(tmp_path) -> None:
+    changes = [
+        {"seeds": [0, 1], "rl": {"defaults": {"beta": 0.1}, "F_rl_2_5": {"beta": 0.2}}},
+        {"seeds": [3], "rl": {"defaults": {"temperature": 1.0}}, "figures": {"failures": None}},
+    ]
+    files, config = [tmp_path / "one.yaml", tmp_path / "two.json"], copy.deepcopy(CONFIG)
+    for file, layer in zip(files, changes, strict=True):
+        file.write_text(json.dumps(layer))
+        update_config(config, layer)
+    experiment = load_files(files)
+    assert experiment == load_experiment(config, SCHEMA)
+    assert (experiment.seeds, experiment.rl_values["F_rl_2_5"]["beta"]) == ((3,), 0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("preset: smoke", "^preset: 'smoke' needs its file"),
+        ("[1]", "found list, must be a mapping of keys of config.yaml$"),
+        ("", "found NoneType, must be a mapping"),
+        ("a: [", "found what is no YAML: while parsing [^\\n]+$"),
+        ("seeds: [0]\nseeds: [1]", "the key seeds stands twice"),
+        ("seedz: [0]", "seedz"),
+    ],
+)
+def test_mistake_in_a_file_is_told_in_a_sentence(tmp_path, text, sentence) -> None:
+    (tmp_path / "changes.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=sentence):
+        load_files([tmp_path / "changes.yaml"])

@@ -1,7 +1,11 @@
 """What the stages share: processes as the spec says, numbers that are none, and too little memory."""
 
 import logging
+import os
 import re
+import subprocess
+import sys
+import time
 
 import pandas as pd
 import pytest
@@ -101,3 +105,31 @@ def test_other_number_of_processes_than_the_spec_says_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(RuntimeError, match=r"^3 processes were started \(WORLD_SIZE\), but the spec says 2$"):
         trainers.prepare_process(threads=1, processes=2)
+
+
+PROCESS = """
+import sys, time
+from selectimprove.training import trainers
+trainers.TOUCHED_EVERY = 0.1
+trainers.prepare_process(threads=1)
+sys.stdin.read()
+"""
+
+
+def test_log_is_touched_while_a_process_lives(tmp_path):
+    log = tmp_path / "job.log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen([sys.executable, "-c", PROCESS], stdin=subprocess.PIPE, stderr=stderr)
+    with process:
+        for _ in range(2):
+            os.utime(log, (0, 0))
+            started = time.monotonic()
+            while not log.stat().st_mtime and time.monotonic() - started < 60:
+                time.sleep(0.05)
+            assert time.time() - log.stat().st_mtime < 5
+    assert (process.returncode, log.read_bytes()) == (0, b"")
+
+
+def test_process_whose_stderr_is_no_file_is_prepared_as_well():
+    process = subprocess.run([sys.executable, "-c", PROCESS], input=b"", stderr=subprocess.PIPE, check=True)
+    assert process.stderr == b""

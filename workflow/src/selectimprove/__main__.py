@@ -1,5 +1,7 @@
-"""Look at results, where one comes from or what a model writes for one problem, and at the machine.
+"""Look at a run, at results, where one comes from or what a model writes for one problem, and at the machine.
 
+    python -m selectimprove watch
+    python -m selectimprove estimate
     python -m selectimprove trace results/tiny/figures/figure2.pdf
     python -m selectimprove show --run FB_rl_6_9 --index 17
     python -m selectimprove base results/tiny/pretrain/gf11/seed0/checkpoint
@@ -10,7 +12,8 @@
 
 `trace`: see tracing.py; the exit status is 0 if every digest matches, 1 if not, 2 if FILE cannot be traced. `show`: see
 show.py; the exit status is 2 if there is no such model or problem. `base`: see base.py; likewise for a base.
-`publish`, `decompose`, `doctor`: see the modules of these names; likewise for results, tables and a preset.
+`watch`, `estimate`, `publish`, `decompose`, `doctor`: see the modules of these names; likewise for a configuration,
+results, tables and a preset. Ctrl-C ends any of them quietly, with 130.
 `reference`: see reference.py.
 """
 
@@ -18,7 +21,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from selectimprove.commands import decompose, publish, reference, show
+from selectimprove.commands import decompose, publish, reference, show, watch
 from selectimprove.experiment.config import DEFAULT_PRESET
 from selectimprove.provenance import tracing
 from selectimprove.terminal import allow_any_text, stop_printing
@@ -28,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m selectimprove", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
+    watch.add_arguments(commands.add_parser("watch", help="say what runs, what is done and how long the rest takes"))
+    watch.add_arguments(commands.add_parser("estimate", help="say how long this machine takes for what is not done"))
     trace_parser = commands.add_parser("trace", help="say what a result was made from, and check the digests")
     trace_parser.add_argument(
         "file", type=Path, metavar="FILE", help="figure, table, score table, checkpoint or data file"
@@ -53,7 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if parsed.command == "trace":
             return tracing.trace(parsed.file)
-        if parsed.command == "show":
+        if parsed.command == "watch":
+            watch.watch(parsed.configfile)
+        elif parsed.command == "estimate":
+            from selectimprove.commands import estimate  # here, since it imports torch
+
+            estimate.print_estimate(parsed.configfile)
+        elif parsed.command == "show":
             show.show_problem(parsed)
         elif parsed.command == "publish":
             print(f"{len(publish.publish(parsed.results, parsed.target))} files in {parsed.target}")
@@ -62,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif parsed.command == "decompose":
             decompose.decompose(parsed)
         elif parsed.command == "base":
-            from selectimprove.commands import base  # here, since it imports torch
+            from selectimprove.commands import base  # likewise
 
             base.print_base(parsed.checkpoints, parsed.steps, parsed.logs)
         else:
@@ -73,6 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         stop_printing()
         return 0
+    except KeyboardInterrupt:
+        return 130  # as a shell tells it
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

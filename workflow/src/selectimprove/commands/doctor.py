@@ -23,10 +23,9 @@ import huggingface_hub
 import pandas as pd
 import psutil
 import torch
-import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from selectimprove.experiment.config import DEFAULT_PRESET, find_packaged_file, load_experiment, merge_defaults
+from selectimprove.experiment.config import DEFAULT_PRESET, PRESETS, find_packaged_file, load_files
 from selectimprove.experiment.environment import (
     CONDA_FILE,
     MISSING,
@@ -35,7 +34,7 @@ from selectimprove.experiment.environment import (
     read_pins,
     warn_of_other_versions,
 )
-from selectimprove.experiment.experiment import CHECKOUT, Experiment
+from selectimprove.experiment.experiment import Experiment
 from selectimprove.experiment.specs import LoraSpec, ModelSpec, RLSpec
 from selectimprove.provenance.records import find_commit
 from selectimprove.tasks.problems import sample_problems
@@ -67,14 +66,10 @@ class Job:
 
 def load_preset(name: str) -> Experiment:
     """Return the experiment of a preset. Raises ValueError if there is none of that name or it is not in order."""
-    config = yaml.safe_load((CHECKOUT / "config.yaml").read_text(encoding="utf-8"))
-    presets = {file.stem: file for file in sorted((CHECKOUT / "workflow/presets").glob("*.yaml"))}
-    if name != DEFAULT_PRESET:
-        if name not in presets:
-            raise ValueError(f"--preset {name}: not known; allowed are {', '.join([DEFAULT_PRESET, *presets])}")
-        config = merge_defaults(config, yaml.safe_load(presets[name].read_text(encoding="utf-8")))
-    schema = yaml.safe_load((CHECKOUT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
-    return load_experiment(config, schema)
+    presets = {file.stem: file for file in sorted(PRESETS.glob("*.yaml"))}
+    if name != DEFAULT_PRESET and name not in presets:
+        raise ValueError(f"--preset {name}: not known; allowed are {', '.join([DEFAULT_PRESET, *presets])}")
+    return load_files([] if name == DEFAULT_PRESET else [presets[name]])
 
 
 def count_cores() -> int | None:

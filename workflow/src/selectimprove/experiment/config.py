@@ -34,6 +34,9 @@ from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.task import Task
 from selectimprove.tasks.texts import TEXT_FORMS
 
+CONFIG_FILE = CHECKOUT / "config.yaml"
+PRESETS = CHECKOUT / "workflow" / "presets"
+SCHEMA_FILE = CHECKOUT / "workflow" / "schemas" / "config.schema.yaml"
 CLAIMS_FILE = CHECKOUT / "workflow" / "claims.yaml"
 DEFAULT_PRESET = "tiny"
 SECTIONS = ("tasks", "datasets", "sft", "rl", "suites")
@@ -495,4 +498,24 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
         check_figures(section, experiment)
     experiment = dataclasses.replace(experiment, claims=load_claims(config["claims"], claims_file, schema, experiment))
     check_drawings(experiment)
+    return experiment
+
+
+def load_files(config_files: list[Path]) -> Experiment:
+    """Return the experiment of config.yaml with these files laid over it, one after the other, as --configfile does.
+
+    Raises ConfigError on the first mistake found, OSError if there is no such file.
+    """
+    config: dict[str, Any] = {}
+    for file in (CONFIG_FILE, *config_files):
+        try:
+            check_duplicates([file])
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{file}: found what is no YAML: {' '.join(str(error).split())}") from error
+        changes = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        if not isinstance(changes, dict):
+            raise ConfigError(f"{file}: found {type(changes).__name__}, must be a mapping of keys of config.yaml")
+        config = merge_defaults(config, changes)
+    experiment = load_experiment(config, yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8")))
+    check_preset(experiment.preset, PRESETS, config_files)
     return experiment

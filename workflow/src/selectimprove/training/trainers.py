@@ -14,7 +14,9 @@ import math
 import os
 import shutil
 import signal
+import stat
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -46,6 +48,9 @@ WRITING = "writing"  # the folder, in the resume folder, where a checkpoint grow
 DIGESTS = "digests.json"  # of the files of a trainer checkpoint, beside them
 METRICS_SO_FAR = "metrics.csv"  # in the resume folder, beside the checkpoints
 
+STDERR = 2  # the file descriptor
+TOUCHED_EVERY = 10.0  # seconds
+
 IGNORED = -100  # the label of a token without loss
 
 logger = logging.getLogger(__name__)
@@ -66,6 +71,8 @@ class Curves:
 def prepare_process(threads: int, processes: int = 1) -> None:
     """Set up a process of a job, one of `processes`: its threads, log lines to stderr, no bars but on a terminal.
 
+    Its log is touched every ten seconds, to its end.
+
     Raises RuntimeError if the launcher started another number of processes.
     """
     started = int(os.environ.get("WORLD_SIZE", "1"))
@@ -77,11 +84,19 @@ def prepare_process(threads: int, processes: int = 1) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for name in ("httpx", "datasets", "accelerate"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    threading.Thread(target=touch_log, daemon=True).start()
     transformers.logging.set_verbosity_error()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")
     if not sys.stderr.isatty():
         transformers.logging.disable_progress_bar()
         datasets.disable_progress_bars()
+
+
+def touch_log() -> None:
+    """Set the time of the file that stderr goes to, a job's log, again and again: whoever looks sees that it runs."""
+    while stat.S_ISREG(os.fstat(STDERR).st_mode):
+        os.utime(STDERR)
+        time.sleep(TOUCHED_EVERY)
 
 
 @contextmanager
