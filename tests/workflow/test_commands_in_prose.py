@@ -33,7 +33,7 @@ COMMENTED = [
     "Snakefile",
     "workflow/presets/*.yaml",
     "workflow/profiles/*/*.yaml",
-    "tests/examples/*",
+    "tests/examples/*.yaml",
     "benchmarks/*.py",
 ]
 PROGRAMS = ("make", "snakemake", "python", "python3", "pip")
