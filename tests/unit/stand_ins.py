@@ -1,4 +1,4 @@
-"""A tracker that stands in for TensorBoard where that is not installed, for tests."""
+"""Programs and packages that stand in, in tests, for TensorBoard and Apptainer where these are not installed."""
 
 from pathlib import Path
 
@@ -27,6 +27,14 @@ class SummaryWriter:
         self.file.close()
 """
 
+APPTAINER = """#!/bin/bash
+if [ "$1" = --version ]; then echo apptainer version 1.3.4; exit; fi
+printf '%s\\n' "$*" >> {calls}
+until [ "$1" = selectimprove.sif ]; do shift; done
+shift
+exec "$@"
+"""
+
 
 def write_tracker(folder: Path) -> Path:
     """Write the packages to `folder`, for Python's path. The writer's files have a line of JSON for each value."""
@@ -34,3 +42,11 @@ def write_tracker(folder: Path) -> Path:
         (folder / name).mkdir(parents=True)
         (folder / name / "__init__.py").write_text(code)
     return folder
+
+
+def write_apptainer(folder: Path, calls: Path) -> None:
+    """Write a program `apptainer` to `folder`: it runs commands without an image, and tells `calls` how it is called."""
+    folder.mkdir()
+    program = folder / "apptainer"
+    program.write_text(APPTAINER.format(calls=calls))
+    program.chmod(0o755)

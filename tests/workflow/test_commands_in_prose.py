@@ -23,7 +23,7 @@ import pytest
 import yaml
 from checkout import ROOT, copy_workflow, run_snakemake
 from snakemake.cli import get_argument_parser
-from stand_ins import write_tracker
+from stand_ins import write_apptainer, write_tracker
 
 from selectimprove.__main__ import main
 from selectimprove.experiment.config import DEFAULT_PRESET
@@ -108,16 +108,20 @@ def plan(tmp_path_factory) -> Callable[[Command, frozenset[str]], str]:
     """Return a function of options and targets: it calls Snakemake for a dry run, once, and returns what that says."""
     folder = copy_workflow(tmp_path_factory.mktemp("checkout"))
     shutil.copytree(ROOT / "tests/examples", folder / "tests/examples")
+    (folder / "selectimprove.sif").touch()  # whoever names an image has one
     for file in (folder / "config.yaml", *(folder / "workflow/presets").glob("*.yaml")):  # a plan needs no room
         file.write_text(re.sub(r"^disk_gb: .*$", "disk_gb: 0.001", file.read_text(), flags=re.MULTILINE))
-    # Whoever calls for a tracker has one.
+    # Whoever calls for a tracker or for Apptainer has it.
+    programs = tmp_path_factory.mktemp("programs") / "bin"
+    write_apptainer(programs, programs.parent / "calls.txt")
+    path = f"{programs}:{os.environ['PATH']}"
     packages = f"{write_tracker(tmp_path_factory.mktemp('packages'))}:{os.environ.get('PYTHONPATH', '')}"
     places = {"CHECKOUT": str(folder), "SCRATCH": str(tmp_path_factory.mktemp("scratch"))}
 
     @functools.cache
     def run_dry(options: Command, targets: frozenset[str]) -> str:
         words = [functools.reduce(lambda word, place: word.replace(*place), places.items(), word) for word in options]
-        process = run_snakemake(folder, *words, "--dry-run", "--", *sorted(targets), PYTHONPATH=packages)
+        process = run_snakemake(folder, *words, "--dry-run", "--", *sorted(targets), PATH=path, PYTHONPATH=packages)
         assert process.returncode == 0, process.stdout
         return process.stdout
 
@@ -225,6 +229,14 @@ def check(command: Command, plan, monkeypatch) -> None:
             assert file == ".venv/bin/activate"
         case ("python", file, *arguments):
             check_script(file, tuple(arguments), plan, monkeypatch)
+        case ("podman", "build", "--tag", "selectimprove", "."):
+            assert (ROOT / "Containerfile").is_file()
+        case ("podman", "run" | "save", *_, "selectimprove"):
+            pass  # the image of that name
+        case ("apptainer", "build", "selectimprove.sif", "docker-archive:selectimprove.tar"):
+            pass  # from what is saved
+        case ("apptainer", "exec", "--nv", "selectimprove.sif", *inside):
+            check(tuple(inside), plan, monkeypatch)
         case _:
             pytest.fail(f"nothing here can tell whether this works: {shlex.join(command)}")
 

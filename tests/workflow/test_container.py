@@ -9,15 +9,9 @@ import subprocess
 
 import pytest
 from checkout import ROOT, SMOKE, copy_workflow, run_snakemake
+from stand_ins import write_apptainer
 
 FOLDER = "results/smoke/data/sft_F/seed0"
-APPTAINER = """#!/bin/bash
-if [ "$1" = --version ]; then echo apptainer version 1.3.4; exit; fi
-printf '%s\\n' "$*" >> {calls}
-until [ "$1" = selectimprove.sif ]; do shift; done
-shift
-exec "$@"
-"""
 IN_IMAGE = ("--software-deployment-method", "apptainer", "--configfile", SMOKE)
 
 
@@ -25,10 +19,7 @@ IN_IMAGE = ("--software-deployment-method", "apptainer", "--configfile", SMOKE)
 def checkout_with_image(tmp_path):
     folder = copy_workflow(tmp_path / "checkout")
     (folder / "selectimprove.sif").touch()
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin/apptainer"
-    program.write_text(APPTAINER.format(calls=tmp_path / "calls.txt"))
-    program.chmod(0o755)
+    write_apptainer(tmp_path / "bin", tmp_path / "calls.txt")
     return folder
 
 

@@ -23,6 +23,6 @@ rule pretrain:
     shell:
         call_training(
             "pretrain",
-            "field",
+            "task",
             "--checkpoint {output.checkpoint:q} --metrics {output.metrics:q} --resume {params.resume:q}",
         )
