@@ -45,7 +45,7 @@ def write_tracker(folder: Path) -> Path:
 
 
 def write_apptainer(folder: Path, calls: Path) -> None:
-    """Write a program `apptainer` to `folder`: it runs commands without an image, and tells `calls` how it is called."""
+    """Write a program `apptainer` to `folder`: it runs commands without an image, and tells `calls` of each."""
     folder.mkdir()
     program = folder / "apptainer"
     program.write_text(APPTAINER.format(calls=calls))
