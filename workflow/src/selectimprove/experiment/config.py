@@ -100,15 +100,12 @@ def load_task(name: str, values: dict[str, Any]) -> TaskSpec:
     spec = TaskSpec(values["task"], settings, find_package(values["task"]))
     try:
         made = make_task(spec)
+        if spec.package:
+            check_task(made)
     except ValueError as error:
         raise ConfigError(f"tasks.{name}.{error}") from error
-    if spec.package:
-        try:
-            check_task(made)
-        except ValueError as error:
-            raise ConfigError(
-                f"tasks.{name}.task: {values['task']!r} of {spec.package} is not in order: {error}"
-            ) from error
+    except Exception as error:  # whatever the code of another package raises
+        raise ConfigError(f"tasks.{name}.task: {values['task']!r} raises {error!r}") from error
     return spec
 
 

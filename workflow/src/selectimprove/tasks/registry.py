@@ -7,6 +7,7 @@ what it points to is a subclass of `Task`.
 import functools
 import importlib.metadata
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 from selectimprove.tasks.field import Field
@@ -57,26 +58,33 @@ def find_package(name: str) -> str | None:
 
 def check_task(task: Task) -> None:
     """Raise ValueError, in one sentence, on a task that does not do what `Task` asks of it."""
+    if flaw := next(list_flaws(task), None):
+        raise ValueError(f"task: {task.title} is not in order: {flaw}")
+
+
+def list_flaws(task: Task) -> Iterator[str]:
+    """Yield what is not as `Task` asks for it."""
     for operation in task.operations:
         undoing = task.invert(operation)
         for value in task.values:
             result = task.apply(operation, value)
             if result not in task.values or task.apply(undoing, result) != value:
-                raise ValueError(f"{undoing} does not undo {operation} on {value!r}, which it makes {result!r}")
+                yield f"{undoing} does not undo {operation} on {value!r}, which it makes {result!r}"
     for what, written in (
         ("values", [task.write_value(value) for value in task.values]),
         ("operations", [task.write_operation(operation) for operation in task.written_operations]),
         ("values in sentences", [task.say_value(value) for value in task.values]),
         ("operations in sentences", [task.say_operation(operation) for operation in task.operations]),
+        ("steps in sentences", [task.say_trace_operation(operation) for operation in task.written_operations]),
     ):
         if alike := {words for words in written if written.count(words) > 1}:
-            raise ValueError(f"{what}: several are written {min(alike)!r}")
+            yield f"{what}: several are written {min(alike)!r}"
         lengths = sorted({len(words.split()) for words in written})
         if len(lengths) > 1 and "sentences" not in what:
-            raise ValueError(f"{what}: found some of {lengths[0]} and some of {lengths[-1]} words, must be of as many")
+            yield f"{what}: found some of {lengths[0]} and some of {lengths[-1]} words, must be of as many"
     for word in (*task.value_words, *task.operation_words):
         if word in WORDS or word.startswith("L"):
-            raise ValueError(f"{word!r} is a word that prompts have of their own")
+            yield f"{word!r} is a word that prompts have of their own"
 
 
 def fill_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
