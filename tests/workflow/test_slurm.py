@@ -43,8 +43,6 @@ class Run:
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A shell that runs the tests in the background has them ignore Ctrl-C, and their children with them.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def finish(self, seconds: float) -> int:

@@ -178,8 +178,6 @@ def start(folder, *arguments, **options):
         [sys.executable, "-m", "selectimprove", "watch", *arguments],
         cwd=folder,
         env=environment,
-        # A shell that runs the tests in the background has them ignore Ctrl-C, and their children with them.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )
 
