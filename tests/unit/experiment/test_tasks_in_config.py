@@ -4,10 +4,11 @@ import re
 import sys
 
 import pytest
-from configurations import UNDRAWN, load
+import yaml
+from configurations import CONFIG, PRESETS, SCHEMA, UNDRAWN, load
 from cups_package import CUPS, install_cups
 
-from selectimprove.experiment.config import ConfigError
+from selectimprove.experiment.config import ConfigError, load_experiment, merge_defaults
 from selectimprove.tasks.registry import find_task
 from selectimprove.tasks.specs import TaskSpec
 
@@ -48,6 +49,18 @@ def test_grids_and_defaults_stand_for_tasks_too() -> None:
     experiment = load(UNDRAWN | {"tasks.gf{order}": grid, "tasks.defaults": {"symbol_map": "per_problem"}})
     assert experiment.tasks["gf17"].settings == {"order": 17, "symbol_map": "per_problem"}
     assert list(experiment.tasks) == ["gf11", "gf13", "gf17"]
+
+
+def test_preset_of_programs_is_the_core_on_another_task() -> None:
+    """Every run of the core, with claims of its own, and no column of the paper's, whose task it is not."""
+    preset = yaml.safe_load((PRESETS / "programs.yaml").read_text())
+    core, programs = load({}), load_experiment(merge_defaults(CONFIG, preset), SCHEMA)
+    assert programs.tasks == {"strings": TaskSpec("programs", {"length": 3, "letters": 5})}
+    assert {dataset.task for dataset in programs.datasets.values()} == {"strings"}
+    assert (set(programs.sft_values), set(programs.rl_values)) == (set(core.sft_values), set(core.rl_values))
+    assert [claim.name for claim in programs.claims] == [f"programs_{claim.name}" for claim in core.claims]
+    assert programs.tables["table1"]["module"] == "accuracy"
+    assert programs.seeds == (0, 1, 2)
 
 
 MISTAKES = {
