@@ -31,7 +31,7 @@ SHIPPED = load_experiment(FULL, SCHEMA)
 SMALL = {
     "datasets": {"defaults": {"sizes": {"train": 64, "validation": 8, "test": 48}}},
     "rl": {"defaults": {"updates": 4, "checkpoint_every": 4}},
-    "suites": {name: {"problems": None} for name in ("forced_2_5", "forced_6_9")}
+    "suites": {name: {"problems": None} for name in ("forced_2_5", "forced_6_9", "forced_10_15")}
     | {"pass_6_9": {"problems": None, "completions_per_problem": 4}},
 }
 FILES = [
@@ -246,7 +246,7 @@ ALL = {file.stem if section == "figures" else f"table_{file.stem}" for section, 
 OVER_TIME = {"figure2", "figure3", "figure4", "failures", "forced_skill", "decomposition"}
 BY_RUN = OVER_TIME | {"pass_at_k", "coverage", "decomposition_summary", "table_decomposition"}
 BY_SETTING = {"rl_heatmap", "table_rl_ablation", "table_sft_ablation"}
-FORCED = {"forced_skill", "decomposition", "decomposition_summary", "table_decomposition"}
+FORCED = {"forced_skill", "decomposition", "decomposition_summary", "table_decomposition", "curation"}
 
 # Each awkward change, and the modules that draw what it makes of their declarations; the others refuse it.
 DRAWN = {

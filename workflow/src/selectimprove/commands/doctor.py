@@ -54,9 +54,10 @@ REPEATED = 1.0  # seconds that the speed of matrix products is measured for
 
 @dataclass(frozen=True)
 class Job:
-    """A job that trains, measures pass rates or evaluates. benchmark: its file below the benchmarks folder; work: in operations.
+    """A job that trains, measures pass rates or evaluates.
 
-    memory: bytes of weights, gradients and optimizer state; activations come on top.
+    benchmark: its file below the benchmarks folder; work: in operations; memory: bytes of weights, gradients and
+    optimizer state; activations come on top.
     """
 
     stage: str

@@ -194,7 +194,7 @@ class FilterSpec:
     """Which training problems of the data set `candidates` a filtered data set takes: the first of those in a band.
 
     pass_rate: the band, from the first number, which is in it, to the second, which is not unless it is 1. samples:
-    completions of each candidate, sampled from the last checkpoint of `run`, whose share of right ones is its pass rate.
+    completions of each candidate, from the last checkpoint of `run`; the share of right ones is its pass rate.
     """
 
     candidates: str
