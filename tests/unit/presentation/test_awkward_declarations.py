@@ -80,10 +80,13 @@ def add_near_twin(config, entry):
     near = {"learning_rate": {**stage["defaults"], **stage[first]}["learning_rate"] * (1 + 1e-9)}
     if rl:
         near["dataset"] = f"{rl['dataset']}_near"
-        config["datasets"][near["dataset"]] = {
-            **config["datasets"][rl["dataset"]],
-            "kinds": {"evaluation": 0.5 + 1e-9, "inversion": 0.5 - 1e-9},
-        }
+        shown = config["datasets"][rl["dataset"]]
+        if "filter" in shown:
+            lowest, highest = shown["filter"]["pass_rate"]
+            other = {"filter": {**shown["filter"], "pass_rate": [lowest, highest * (1 + 1e-9)]}}
+        else:
+            other = {"kinds": {"evaluation": 0.5 + 1e-9, "inversion": 0.5 - 1e-9}}
+        config["datasets"][near["dataset"]] = {**shown, **other}
         root = rl["start"]
         taught = config["datasets"][config["sft"][root]["dataset"]]
         if isinstance(taught["strategies"], dict):
@@ -124,6 +127,9 @@ def name_a_run_as_a_model(config, entry):
     for run in config["rl"].values():
         if run.get("start") in FULL["sft"]:
             run["start"] = f"{run['start']}_start"
+    for dataset in config["datasets"].values():
+        if "filter" in dataset:
+            dataset["filter"]["run"] = f"{dataset['filter']['run']}_start"
     if first in config["rl"]:
         entry["runs"][0] = copy_run(config, first, "F" if first != "F_rl_6_9" else "B")
     else:

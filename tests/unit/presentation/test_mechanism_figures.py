@@ -1,4 +1,4 @@
-"""The figures of mechanisms: forced skill, decomposition, curation, pass@k, coverage and failures, from known scores."""
+"""The figures of mechanisms, from known scores: forced skill, decomposition, curation, pass@k, coverage, failures."""
 
 import pandas as pd
 import pytest
