@@ -138,7 +138,7 @@ def test_summary_has_a_bar_a_part_and_a_point_a_seed(scores):
 
 def test_curation_has_both_parts_and_the_gain_by_band(scores):
     bands = {"FB_rl_2_5": "all", "FB_rl_6_9": "0.1-0.5"}
-    panel = curation.draw(scores.assign(pass_rate=scores["run"].map(bands))).axes[0]
+    panel = curation.draw(scores.assign(pass_rate=scores["run"].map(bands))).axes[-1]
     assert [label.get_text() for label in panel.get_xticklabels()] == ["0.1-0.5", "all"]
     heights = {
         round(bar.get_x() + bar.get_width() / 2, 2): bar.get_height()
