@@ -144,6 +144,7 @@ def describe_run(run: str, training: str) -> dict:
         "taught_parts": "1-1",
         "forward_share": {"F": 1.0, "B": 0.0}.get(model, 0.5),
         "evaluation_share": 0.5,
+        "pass_rate": "all" if trained else None,
         "values": 11,
         "symbol_map": "fixed",
         "sft_learning_rate": 5e-4,

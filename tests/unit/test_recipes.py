@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from selectimprove.experiment.specs import ConvertSpec, EvaluationSpec, PretrainSpec, RLSpec, SFTSpec
+from selectimprove.experiment.specs import (
+    ConvertSpec,
+    EvaluationSpec,
+    FilteredDataSpec,
+    PassRateSpec,
+    PretrainSpec,
+    RLSpec,
+    SFTSpec,
+)
 from selectimprove.provenance.code import digest_code
 from selectimprove.tasks.specs import DataSpec
 
@@ -16,6 +24,8 @@ STAGES = {
     "pretrain": (PretrainSpec, "training.pretrain"),
     "sft": (SFTSpec, "training.sft"),
     "rl": (RLSpec, "training.grpo"),
+    "pass_rates": (PassRateSpec, "measurement.pass_rates"),
+    "filtered_data": (FilteredDataSpec, "measurement.filtering"),
     "evaluation": (EvaluationSpec, "measurement.evaluation"),
 }
 

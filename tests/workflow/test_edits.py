@@ -11,7 +11,7 @@ from checkout import ROOT, SMOKE, copy_workflow, list_planned_rules
 from selectimprove.experiment.specs import RLSpec
 
 LIBRARY = "workflow/src/selectimprove"
-DRAWN = {"figure": 16, "table": 4, "claims": 1}
+DRAWN = {"figure": 17, "table": 4, "claims": 1}
 END = {"report": 1, "all": 1}
 
 # What is edited, as docs/extend.md says it: file, what is replaced and by what, and the jobs that this plans.
@@ -24,13 +24,19 @@ EDITS = {
         f"{LIBRARY}/experiment/specs.py",
         f"    recipe_version: int = {RLSpec.recipe_version}\n\n    @property",
         f"    recipe_version: int = {RLSpec.recipe_version + 1}\n\n    @property",
-        {"rl": 13, "evaluate": 35, "scores": 1, "figure": 16, "table": 3, "claims": 1, **END},
+        {"rl": 14, "evaluate": 37, "scores": 1, "figure": 17, "table": 3, "claims": 1, **END},
     ),
     "a default in `config.yaml`: `rl.defaults.beta`": (
         "config.yaml",
         "beta: 0.05",
         "beta: 0.06",
-        {"rl": 12, "evaluate": 34, "scores": 1, "figure": 16, "table": 3, "claims": 1, **END},
+        {"rl": 13, "evaluate": 36, "scores": 1, "figure": 17, "table": 3, "claims": 1, **END},
+    ),
+    "the band of a data set, its `filter.pass_rate`": (
+        "workflow/presets/smoke.yaml",
+        "pass_rate: [0, 0.5]",
+        "pass_rate: [0, 0.4]",
+        {"dataset": 1, "rl": 1, "evaluate": 2, "scores": 1, "figure": 1, **END},
     ),
     "a color in `figures/figure4.py`": (
         f"{LIBRARY}/presentation/figures/figure4.py",
@@ -42,7 +48,7 @@ EDITS = {
         f"{LIBRARY}/presentation/figures/_style.py",
         "STEP_LABEL = ",
         "STEP_LABEL = 2 * ",
-        {"figure": 15, **END},
+        {"figure": 16, **END},
     ),
     "the docstring of `figures/figure2.py`, its caption": (
         f"{LIBRARY}/presentation/figures/figure2.py",

@@ -25,6 +25,7 @@ DRAWN = {
     "amplification": ["amplification"],
     "composition": ["composition"],
     "difficulty": ["difficulty"],
+    "curation": ["curation"],
     "field": ["gf13_figure3"],
     "ablations": ["rl_heatmap", "sft_ablation", "rl_ablation"],
     "diversity": ["diversity"],
@@ -139,7 +140,7 @@ def test_results_are_described_as_a_crate(checkout):
     entities = check_crate(checkout / "results" / "smoke")
     drawn = {*(f"figures/{name}.pdf" for name in FIGURES), *(f"tables/{name}.csv" for name in TABLES)}
     assert drawn < set(entities["#run"]["result"])
-    tools = {"dataset", "pretrain", "sft", "rl", "evaluate", "scores", "draw", "claims", "report"}
+    tools = {"dataset", "pretrain", "sft", "pass_rates", "rl", "evaluate", "scores", "draw", "claims", "report"}
     assert {entities[script]["name"][0] for script in entities["workflow/Snakefile"]["hasPart"]} == tools
     settings = yaml.safe_load((checkout / "results/smoke/workflow/config.yaml").read_text())
     assert (settings["preset"], settings["pretrain"]["updates"]) == ("smoke", 20)

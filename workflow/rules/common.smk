@@ -187,9 +187,43 @@ def find_start_folder(wildcards):
     return find_checkpoints_folder(experiment.rl_values[wildcards.rl_run]["start"], wildcards.seed)
 
 
+def find_last_checkpoint(folder, run):
+    return f"{folder}/step{experiment.list_checkpoint_steps(run)[-1]}"
+
+
 def find_start_checkpoint(wildcards, input):
-    last_step = experiment.list_checkpoint_steps(experiment.rl_values[wildcards.rl_run]["start"])[-1]
-    return f"{input.start}/step{last_step}"
+    return find_last_checkpoint(input.start, experiment.rl_values[wildcards.rl_run]["start"])
+
+
+def list_candidates(wildcards):
+    folder = find_data_folder(wildcards.dataset, wildcards.seed)
+    return [f"{folder}/train.jsonl", f"{folder}/task.json"]
+
+
+def list_filter_inputs(wildcards):
+    """Return what a data set is filtered from, by name; {} for one that is not filtered."""
+    own = experiment.filters.get(wildcards.dataset)
+    if own is None:
+        return {}
+    folder = find_data_folder(own.candidates, wildcards.seed)
+    return {
+        "pass_rates": f"{RESULTS}/pass_rates/{own.candidates}/seed{wildcards.seed}/{own.run}.parquet",
+        "candidates": [f"{folder}/{name}" for name in ("train.jsonl", "validation.jsonl", "test.jsonl", "task.json")],
+        "checkpoints": find_checkpoints_folder(own.run, wildcards.seed),
+    }
+
+
+def tell_filter_inputs(wildcards, input):
+    """Return the part of the command that tells a job what it filters."""
+    own = experiment.filters.get(wildcards.dataset)
+    if own is None:
+        return ""
+    told = {
+        "pass-rates": input.pass_rates,
+        "candidates": find_data_folder(own.candidates, wildcards.seed),
+        "checkpoint": find_last_checkpoint(input.checkpoints, own.run),
+    }
+    return "".join(f" --{name} {shlex.quote(path)}" for name, path in told.items())
 
 
 def list_rl_data(wildcards):

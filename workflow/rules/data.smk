@@ -1,7 +1,10 @@
-# Data sets: JSON Lines with everything needed to recompute every answer.
+# Data sets: JSON Lines with everything needed to recompute every answer. One that is filtered has candidates, and a run
+# whose pass rates on them are measured once for all data sets that are filtered by them.
 
 
 rule dataset:
+    input:
+        unpack(list_filter_inputs),
     output:
         train=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/train.jsonl",
         validation=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/validation.jsonl",
@@ -21,8 +24,38 @@ rule dataset:
     params:
         spec=lambda wildcards: specs.dump_spec(experiment.make_data_spec(wildcards.dataset, int(wildcards.seed))),
         folder=lambda wildcards, output: str(Path(output.train).parent),
+        filter=tell_filter_inputs,
         told=lambda wildcards, output: messages.describe_dataset(experiment, wildcards.dataset),
     message:
         "Data: {wildcards.dataset}, seed {wildcards.seed}: {params.told}"
     shell:
-        call_with_spec("dataset.py", "--folder {params.folder:q}")
+        call_with_spec("dataset.py", "--folder {params.folder:q}{params.filter}")
+
+
+rule pass_rates:
+    input:
+        checkpoints=lambda wildcards: find_checkpoints_folder(wildcards.run, wildcards.seed),
+        data=list_candidates,
+    output:
+        f"{RESULTS}/pass_rates/{{dataset}}/seed{{seed}}/{{run}}.parquet",
+    log:
+        f"{RESULTS}/logs/pass_rates/{{dataset}}_seed{{seed}}_{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/pass_rates/{{dataset}}_seed{{seed}}_{{run}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: experiment.execution["threads"]
+    resources:
+        **find_resources("evaluate"),
+    params:
+        spec=lambda wildcards: specs.dump_spec(
+            experiment.make_pass_rate_spec(wildcards.run, wildcards.dataset, int(wildcards.seed))
+        ),
+        checkpoint=lambda wildcards, input: find_last_checkpoint(input.checkpoints, wildcards.run),
+        told=lambda wildcards, output: messages.describe_pass_rates(experiment, wildcards.run, wildcards.dataset),
+    message:
+        "Pass rates: {wildcards.run} on {wildcards.dataset}, seed {wildcards.seed}: {params.told}"
+    shell:
+        call_with_spec(
+            "pass_rates.py", "--checkpoint {params.checkpoint:q} --train {input.data[0]:q} --output {output:q}"
+        )

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from configurations import UNDRAWN, load
 from tiny_models import LORA, make_model
 
 from selectimprove.__main__ import main
@@ -46,6 +47,20 @@ def test_work_grows_with_the_run(tiny, estimator):
     prompt, completion = estimator.measure_tokens("rl_6_9")
     assert job.work == pytest.approx(100 * 32 * (prompt + 8 * completion) * 10 * estimator.weights)
     assert 6 * 4 + 7 < completion - 1 < 9 * 4 + 8
+
+
+def test_pass_rates_are_counted_once_for_all_that_is_filtered_by_them():
+    changes = {"datasets.pool": {"steps": "2-9", "sizes": {"train": 3200}}}
+    for band, pass_rate in {"hard": [0, 0.1], "middle": [0.1, 0.5]}.items():
+        own = {"from": "pool", "filter": {"run": "FB", "pass_rate": pass_rate, "samples": 8}, "sizes": {"train": 320}}
+        changes |= {f"datasets.{band}": own, f"rl.FB_{band}": {"start": "FB", "dataset": band}}
+    figure = {"module": "figure2", "runs": ["FB_hard", "FB_middle"], "suites": ["steps_6_9"]}
+    estimator = doctor.Estimator(load(UNDRAWN | changes | {"figures": {"bands": figure}}), offline=True)
+    [job] = [job for job in estimator.list_jobs() if job.stage == "pass_rates"]
+    prompt, completion = estimator.measure_tokens("pool")
+    assert job.work == pytest.approx(3200 * (prompt + 8 * completion) * 2 * estimator.weights)
+    assert job.benchmark == "pass_rates/pool_seed0_FB.tsv"
+    assert estimator.tokens["hard"] == estimator.tokens["pool"]
 
 
 def test_trained_weights_are_those_that_peft_adds():

@@ -4,7 +4,7 @@ import copy
 import re
 
 import pytest
-from configurations import CONFIG, SCHEMA
+from configurations import SCHEMA, change
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,13 +44,16 @@ def list_places(node, path=()):
     return [place for key, value in items for place in ((*path, key), *list_places(value, (*path, key)))]
 
 
-PLACES = list_places(CONFIG)
+# The default configuration and what it has no example of: a data set that is filtered.
+FILTERED = {"from": "rl_6_9", "filter": {"run": "FB", "pass_rate": [0.1, 0.5], "samples": 8}, "sizes": {"train": 320}}
+START = change({"datasets.rl_middle": FILTERED, "rl.FB_rl_middle": {"start": "FB", "dataset": "rl_middle"}})
+PLACES = list_places(START)
 
 
 @st.composite
 def mutated_configs(draw):
-    """Return the default configuration with one to three values replaced, deleted, moved or added."""
-    config = copy.deepcopy(CONFIG)
+    """Return that configuration with one to three values replaced, deleted, moved or added."""
+    config = copy.deepcopy(START)
     for _ in range(draw(st.integers(1, 3))):
         *path, key = draw(st.sampled_from(PLACES))
         parent = config

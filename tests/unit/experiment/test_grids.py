@@ -202,11 +202,12 @@ def test_default_configuration_declares_the_core() -> None:
 
 
 def test_full_preset_declares_every_run() -> None:
-    mixtures, forward_shares, taught_parts, rates, settings = 4, 4, 2, 2, 2**3
+    mixtures, bands, forward_shares, taught_parts, rates, settings = 4, 3, 4, 2, 2, 2**3
     assert count_entries(load_preset("full")) == {
         "datasets": CORE["datasets"]
         + mixtures  # amplification
         + 2  # difficulty: 6-15 steps to train on, 10-15 to evaluate on
+        + (1 + bands)  # curation: candidates, and what is filtered from them
         + forward_shares  # diversity
         + (taught_parts + 2)  # composition: SFT; RL on 3-5 parts, evaluation on 1-6
         + (3 + 2)  # GF(13): SFT of F, B and FB; RL on 2-5 and on 6-9 steps
@@ -219,6 +220,7 @@ def test_full_preset_declares_every_run() -> None:
         "RL runs": CORE["RL runs"]
         + mixtures
         + (3 + 3)  # difficulty: F, B and FB on 6-15 steps; three stages of a curriculum
+        + (1 + bands)  # curation
         + forward_shares
         + taught_parts
         + (3 * 2 + 1)  # GF(13): F, B and FB on 2-5 and on 6-9 steps; stated maps: FB on 6-9 alone
@@ -228,14 +230,16 @@ def test_full_preset_declares_every_run() -> None:
         # difficulty: F, B and FB after SFT and after RL on three data sets, and the end of the curriculum, on three
         # suites; the free evaluations of the core are among them
         + ((3 + 3 * 3 + 1) * 3 - FREE)
+        # curation: each RL run on three suites, opening freely and forced; of FB, what neither of the others takes
+        + ((1 + bands) * 3 * 2 + 1)
         + 2 * forward_shares  # each share's SFT model and its RL model
         + 2 * taught_parts
         + (3 + 3 * 2)  # GF(13): SFT models and RL models on 6-9 steps
         + 2  # stated maps: the SFT model and its RL model
         + 3 * rates  # F, B and FB themselves are of the core
         + 3 * settings,
-        # amplification, composition, difficulty, field, ablation of RL, diversity, stated maps
-        "figures": CORE["figures"] + 7,
+        # amplification, composition, difficulty, curation, field, ablation of RL, diversity, stated maps
+        "figures": CORE["figures"] + 8,
         # field, ablation of SFT, ablation of RL
         "tables": CORE["tables"] + 3,
     }
@@ -243,19 +247,20 @@ def test_full_preset_declares_every_run() -> None:
 
 def test_smoke_preset_declares_few_runs() -> None:
     assert count_entries(load_preset("smoke")) == {
-        # a mixture, 6-15 steps, a forward share, SFT and RL on parts; GF(13) and stated maps: SFT of FB and RL
-        "datasets": CORE["datasets"] + 5 + 2 * 2,
+        # a mixture, 6-15 steps, a band, a forward share, SFT and RL on parts; GF(13) and stated maps: SFT of FB and RL
+        "datasets": CORE["datasets"] + 6 + 2 * 2,
         # a forward share, parts, GF(13), stated maps, a learning rate
         "SFT runs": CORE["SFT runs"] + 5,
-        # a mixture, a curriculum, a forward share, parts, GF(13), stated maps, an ablation
-        "RL runs": CORE["RL runs"] + 7,
+        # a mixture, a curriculum, a band, a forward share, parts, GF(13), stated maps, an ablation
+        "RL runs": CORE["RL runs"] + 8,
         "evaluations": CORE["evaluations"]
         + 1  # the mixture
         + 2  # the curriculum on two suites; the others of its figure are of the core
+        + 2  # the band, opening freely and forced; so are the others of its figure
         + 4 * 2  # the forward share, parts, GF(13), stated maps: SFT model and RL model
         + 1  # the learning rate
         + 1,  # the ablation
-        "figures": CORE["figures"] + 7,
+        "figures": CORE["figures"] + 8,
         "tables": CORE["tables"] + 2,
     }
 
@@ -276,6 +281,7 @@ def test_smoke_preset_has_a_run_of_every_experiment() -> None:
         "amplification",
         "composition",
         "difficulty",
+        "curation",
         "field",
         "ablations",
         "diversity",

@@ -31,7 +31,7 @@ SHIPPED = load_experiment(FULL, SCHEMA)
 SMALL = {
     "datasets": {"defaults": {"sizes": {"train": 64, "validation": 8, "test": 48}}},
     "rl": {"defaults": {"updates": 4, "checkpoint_every": 4}},
-    "suites": {name: {"problems": None} for name in ("forced_2_5", "forced_6_9")}
+    "suites": {name: {"problems": None} for name in ("forced_2_5", "forced_6_9", "forced_10_15")}
     | {"pass_6_9": {"problems": None, "completions_per_problem": 4}},
 }
 FILES = [
@@ -80,10 +80,13 @@ def add_near_twin(config, entry):
     near = {"learning_rate": {**stage["defaults"], **stage[first]}["learning_rate"] * (1 + 1e-9)}
     if rl:
         near["dataset"] = f"{rl['dataset']}_near"
-        config["datasets"][near["dataset"]] = {
-            **config["datasets"][rl["dataset"]],
-            "kinds": {"evaluation": 0.5 + 1e-9, "inversion": 0.5 - 1e-9},
-        }
+        shown = config["datasets"][rl["dataset"]]
+        if "filter" in shown:
+            lowest, highest = shown["filter"]["pass_rate"]
+            other = {"filter": {**shown["filter"], "pass_rate": [lowest, highest * (1 + 1e-9)]}}
+        else:
+            other = {"kinds": {"evaluation": 0.5 + 1e-9, "inversion": 0.5 - 1e-9}}
+        config["datasets"][near["dataset"]] = {**shown, **other}
         root = rl["start"]
         taught = config["datasets"][config["sft"][root]["dataset"]]
         if isinstance(taught["strategies"], dict):
@@ -124,6 +127,9 @@ def name_a_run_as_a_model(config, entry):
     for run in config["rl"].values():
         if run.get("start") in FULL["sft"]:
             run["start"] = f"{run['start']}_start"
+    for dataset in config["datasets"].values():
+        if "filter" in dataset:
+            dataset["filter"]["run"] = f"{dataset['filter']['run']}_start"
     if first in config["rl"]:
         entry["runs"][0] = copy_run(config, first, "F" if first != "F_rl_6_9" else "B")
     else:
@@ -246,7 +252,7 @@ ALL = {file.stem if section == "figures" else f"table_{file.stem}" for section, 
 OVER_TIME = {"figure2", "figure3", "figure4", "failures", "forced_skill", "decomposition"}
 BY_RUN = OVER_TIME | {"pass_at_k", "coverage", "decomposition_summary", "table_decomposition"}
 BY_SETTING = {"rl_heatmap", "table_rl_ablation", "table_sft_ablation"}
-FORCED = {"forced_skill", "decomposition", "decomposition_summary", "table_decomposition"}
+FORCED = {"forced_skill", "decomposition", "decomposition_summary", "table_decomposition", "curation"}
 
 # Each awkward change, and the modules that draw what it makes of their declarations; the others refuse it.
 DRAWN = {

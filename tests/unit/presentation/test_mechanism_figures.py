@@ -1,4 +1,4 @@
-"""The figures of mechanisms: forced skill, decomposition, pass@k, coverage and failures, from known scores."""
+"""The figures of mechanisms, from known scores: forced skill, decomposition, curation, pass@k, coverage, failures."""
 
 import pandas as pd
 import pytest
@@ -7,6 +7,7 @@ from synthetic_scores import make_rows
 from selectimprove.measurement import decomposition as decomposition_module
 from selectimprove.presentation.figures import (
     coverage,
+    curation,
     decomposition,
     decomposition_summary,
     failures,
@@ -133,6 +134,31 @@ def test_summary_has_a_bar_a_part_and_a_point_a_seed(scores):
     }
     points = [line for line in panel.get_lines() if line.get_marker() == "o"]
     assert sorted(len(line.get_xdata()) for line in points) == [2, 2, 2, 2]
+
+
+def test_curation_has_both_parts_and_the_gain_by_band(scores):
+    bands = {"FB_rl_2_5": "all", "FB_rl_6_9": "0.1-0.5"}
+    panel = curation.draw(scores.assign(pass_rate=scores["run"].map(bands))).axes[-1]
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["0.1-0.5", "all"]
+    heights = {
+        round(bar.get_x() + bar.get_width() / 2, 2): bar.get_height()
+        for bars in panel.containers
+        for bar in getattr(bars, "patches", [])
+    }
+    assert heights == {
+        -0.18: pytest.approx(30),
+        0.18: pytest.approx(30),
+        0.82: pytest.approx(20),
+        1.18: pytest.approx(0, abs=1e-9),
+    }
+    lines = {line.get_marker(): list(line.get_ydata()) for line in panel.get_lines() if line.get_marker() in "Do"}
+    assert lines["D"] == pytest.approx([60, 20])
+    assert sorted(lines["o"]) == pytest.approx([0, 0, 30, 30], abs=1e-9)  # two seeds of each band's improvement
+
+
+def test_bands_are_in_the_order_of_their_rates():
+    bands = ["0-0.1", "0.02-0.5", "0.1-0.5", "0.1-1", "all"]
+    assert curation.sort_bands({*reversed(bands)}) == bands
 
 
 def test_table_holds_each_length_and_the_range(scores):

@@ -53,9 +53,10 @@ REPEATED = 1.0  # seconds that the speed of matrix products is measured for
 
 @dataclass(frozen=True)
 class Job:
-    """A training or evaluation job. benchmark: its file below the benchmarks folder; work: in operations.
+    """A job that trains, measures pass rates or evaluates.
 
-    memory: bytes of weights, gradients and optimizer state; activations come on top.
+    benchmark: its file below the benchmarks folder; work: in operations; memory: bytes of weights, gradients and
+    optimizer state; activations come on top.
     """
 
     stage: str
@@ -169,6 +170,15 @@ def count_evaluation(
     return OPERATIONS * rounds * problems * (prompt + suite.completions_per_problem * completion)
 
 
+def count_pass_rates(
+    experiment: Experiment, run: str, dataset: str, seed: int, tokens: dict[str, tuple[float, float]]
+) -> float:
+    """Return the operations a weight in measuring a run's pass rates on a data set; tokens: as for count_training."""
+    prompt, completion = tokens[dataset]
+    samples = experiment.make_pass_rate_spec(run, dataset, seed).samples
+    return OPERATIONS * experiment.datasets[dataset].sizes["train"] * (prompt + samples * completion)
+
+
 class Estimator:
     """The jobs of an experiment, and the work in each."""
 
@@ -181,7 +191,9 @@ class Estimator:
         self.tokens = {name: self.measure_tokens(name) for name in experiment.datasets}
 
     def measure_tokens(self, name: str) -> tuple[float, float]:
-        """Return the mean numbers of tokens of a data set's prompts and of its right completions."""
+        """Return the mean numbers of tokens of a data set's prompts, or of its candidates, and of right completions."""
+        if name in self.experiment.filters:
+            name = self.experiment.filters[name].candidates
         spec = self.experiment.make_data_spec(name, self.experiment.seeds[0])
         text = TEXT_FORMS[spec.text]
         problems = sample_problems(spec.dataset, spec.task, "test", spec.seed, text.label_pool)
@@ -212,13 +224,20 @@ class Estimator:
         memory = self.weights * find_dtype().itemsize
         return Job("evaluate", f"evaluate/{run}_seed{seed}_{suite}.tsv", work, memory)
 
+    def describe_pass_rates(self, run: str, dataset: str, seed: int) -> Job:
+        """Return the job that measures the pass rates of a run on a data set."""
+        work = self.weights * count_pass_rates(self.experiment, run, dataset, seed, self.tokens)
+        memory = self.weights * find_dtype().itemsize
+        return Job("pass_rates", f"pass_rates/{dataset}_seed{seed}_{run}.tsv", work, memory)
+
     def list_jobs(self) -> list[Job]:
-        """Return the jobs that fine-tune and evaluate for the preset's figures, tables and claims."""
+        """Return the jobs that fine-tune, measure and evaluate for the preset's figures, tables and claims."""
         pairs = self.experiment.list_evaluations()
         runs = self.experiment.list_runs_taken()
         jobs = []
         for seed in self.experiment.seeds:
             jobs += [self.describe_training(run, seed) for run in runs]
+            jobs += [self.describe_pass_rates(*pair, seed) for pair in self.experiment.list_pass_rates()]
             jobs += [self.describe_evaluation(run, suite, seed) for run, suite in pairs]
         return jobs
 
@@ -248,7 +267,7 @@ def describe_needs(experiment: Experiment, benchmarks: Path, offline: bool) -> l
         f"base model: {estimator.weights / 1e6:,.1f} million weights",
         f"matrix products, measured now on {device}: {speed / 1e9:,.0f} GFLOP/s",
     ]
-    for stage in ("sft", "rl", "evaluate"):
+    for stage in ("sft", "rl", "pass_rates", "evaluate"):
         own = [job for job in jobs if job.stage == stage]
         if not own:
             continue

@@ -6,6 +6,7 @@ Every mistake is a ConfigError: one sentence that names the key, what was found 
 import copy
 import dataclasses
 import fnmatch
+import graphlib
 import importlib.util
 import re
 from pathlib import Path
@@ -25,7 +26,16 @@ from selectimprove.experiment.experiment import (
 )
 from selectimprove.experiment.grids import expand_grids
 from selectimprove.experiment.schema import check_duplicates, check_schema, list_words
-from selectimprove.experiment.specs import PACKAGED, ClaimSpec, ModelSpec, RLSpec, SFTSpec, SuiteSpec, build_spec
+from selectimprove.experiment.specs import (
+    PACKAGED,
+    ClaimSpec,
+    FilterSpec,
+    ModelSpec,
+    RLSpec,
+    SFTSpec,
+    SuiteSpec,
+    build_spec,
+)
 from selectimprove.tasks.problems import check_capacity, count_strata
 from selectimprove.tasks.registry import check_task, fill_settings, find_package, find_task, make_task
 from selectimprove.tasks.specs import SPLITS, DatasetSpec, TaskSpec
@@ -43,9 +53,10 @@ SECTIONS = ("tasks", "datasets", "sft", "rl", "suites")
 GRID_SECTIONS = ("tasks", "datasets", "sft", "rl", "suites", "figures", "tables")
 # An experiment becomes a rule of its name, beside these.
 RULES = (
-    *("all", "claims", "convert", "crate", "data", "dataset", "evaluate", "figure", "list_runs", "pretrain", "report"),
-    *("rl", "scores", "sft", "table", "verify"),
+    *("all", "claims", "convert", "crate", "data", "dataset", "evaluate", "figure", "list_runs", "pass_rates"),
+    *("pretrain", "report", "rl", "scores", "sft", "table", "verify"),
 )
+FILTER_KEYS = ("from", "filter", "sizes")  # of a data set that is filtered; all else is as in its candidates
 PICKLE_SUFFIXES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 
 
@@ -212,12 +223,81 @@ def check_datasets(entries: dict[str, dict], tasks: dict[str, Task], text: str) 
         for key in ("kinds", "strategies"):
             if isinstance(values[key], dict) and abs(sum(values[key].values()) - 1) > 1e-9:
                 raise ConfigError(f"{place}.{key}: the shares {values[key]} sum to {sum(values[key].values())}, not 1")
-        specs[name] = DatasetSpec(name=name, **{**values, "steps": steps, "parts": parts})
+        own = {key: value for key, value in values.items() if key not in ("from", "filter")}
+        specs[name] = DatasetSpec(name=name, **{**own, "steps": steps, "parts": parts})
         try:
             check_capacity(specs[name], tasks[values["task"]])
         except ValueError as error:
             raise ConfigError(str(error)) from error
     return specs
+
+
+def check_filters(entries: dict[str, dict], sft: dict[str, dict], rl: dict[str, dict]) -> dict[str, FilterSpec]:
+    """Return the filters of the data sets that have one.
+
+    Their runs are declared and not trained on what they filter, some pass rate is in each band, and what shares the
+    pass rates of a run is sampled alike: these are measured once.
+    """
+    filters = {
+        name: FilterSpec(values["from"], **{**values["filter"], "pass_rate": tuple(values["filter"]["pass_rate"])})
+        for name, values in entries.items()
+        if "filter" in values
+    }
+    shared: dict[tuple[str, str], list[str]] = {}
+    for name, own in filters.items():
+        place = f"datasets.{name}"
+        check_reference(f"{place}.filter.run", own.run, "run", [*sft, *rl])
+        if not any(own.takes(right / own.samples) for right in range(own.samples + 1)):
+            raise ConfigError(
+                f"{place}.filter.pass_rate: found {list(own.pass_rate)}, must go from a lower number to a higher one "
+                f"and hold a rate that {own.samples} samples can have"
+            )
+        shared.setdefault((own.run, own.candidates), []).append(name)
+    for (run, candidates), names in shared.items():
+        for name in names:
+            if filters[name].samples != filters[names[0]].samples:
+                raise ConfigError(
+                    f"datasets.{name}.filter.samples: found {filters[name].samples}, but {names[0]} has "
+                    f"{filters[names[0]].samples}, and the pass rates of {run} on {candidates} are measured once"
+                )
+        trained = {run: values for run, values in rl.items() if values["dataset"] in names}
+        if not trained:
+            raise ConfigError(
+                f"datasets.{names[0]}.filter: no RL run is trained on it, so it is not known how its runs sample"
+            )
+        first = next(iter(trained))
+        for run, values in trained.items():
+            for key in ("temperature", "max_completion_tokens"):
+                if values[key] != trained[first][key]:
+                    raise ConfigError(
+                        f"rl.{run}.{key}: found {values[key]}, but {first} has {trained[first][key]}, and the pass "
+                        f"rates that filter the prompts of both are measured once"
+                    )
+    check_circles(filters, sft, rl)
+    return filters
+
+
+def check_circles(filters: dict[str, FilterSpec], sft: dict[str, dict], rl: dict[str, dict]) -> None:
+    """Raise ConfigError on a data set that is filtered by a run that is trained on it, be it by way of others."""
+
+    def list_datasets(run: str) -> list[str]:
+        """Return the data sets that a run, and those that it starts from, are trained on."""
+        found = []
+        while run in rl:
+            found.append(rl[run]["dataset"])
+            run = rl[run]["start"]
+        return [*found, sft[run]["dataset"]]
+
+    used = {
+        name: [dataset for dataset in list_datasets(own.run) if dataset in filters] for name, own in filters.items()
+    }
+    try:
+        graphlib.TopologicalSorter(used).prepare()
+    except graphlib.CycleError as error:
+        *_, name = circle = error.args[1]
+        raise ConfigError(
+            f"datasets.{name}.filter.run: {filters[name].run} is trained on what it filters: {' -> '.join(circle)}"
+        ) from error
 
 
 def check_reference(place: str, name: str, what: str, known: Any) -> None:
@@ -295,7 +375,8 @@ def merge_sections(config: dict[str, Any]) -> dict[str, dict[str, dict]]:
     for section in SECTIONS:
         entries = {name: values for name, values in config[section].items() if name != "defaults"}
         defaults = config[section].get("defaults", {})
-        merged[section] = {name: merge_defaults(defaults, values) for name, values in entries.items()}
+        merge = merge_datasets if section == "datasets" else merge_entries
+        merged[section] = merge(entries, defaults)
     fields = {"tasks": TaskSpec, "datasets": DatasetSpec, "sft": SFTSpec, "rl": RLSpec, "suites": SuiteSpec}
     given = {"name", "run", "model", "seed", "recipe_version", "settings", "package", *config["execution"]}
     for section, entries in merged.items():
@@ -304,6 +385,48 @@ def merge_sections(config: dict[str, Any]) -> dict[str, dict[str, dict]]:
             missing = [key for key in needed if key not in values]
             if missing:
                 raise ConfigError(f"{section}.{name}: the key {missing[0]!r} is missing")
+    return merged
+
+
+def merge_entries(entries: dict[str, dict], defaults: dict[str, Any]) -> dict[str, dict]:
+    """Return the entries with the defaults merged in."""
+    return {name: merge_defaults(defaults, values) for name, values in entries.items()}
+
+
+def merge_datasets(entries: dict[str, dict], defaults: dict[str, Any]) -> dict[str, dict]:
+    """Return the data sets with all keys: one that is filtered has those of its candidates beside its own.
+
+    Raises ConfigError on one that lacks one of FILTER_KEYS, has others, or whose candidates are none.
+    """
+    for key in ("from", "filter"):
+        if key in defaults:
+            raise ConfigError(f"datasets.defaults.{key}: found {defaults[key]!r}, must stand in the data set itself")
+    plain = {name: values for name, values in entries.items() if not {"from", "filter"} & set(values)}
+    merged = merge_entries(plain, defaults)
+    for name in [name for name in entries if name not in plain]:
+        values, place = entries[name], f"datasets.{name}"
+        missing = [key for key in FILTER_KEYS if key not in values]
+        if missing:
+            raise ConfigError(f"{place}: the key {missing[0]!r} is missing, which a data set that is filtered has")
+        source = values["from"]
+        foreign = [key for key in values if key not in FILTER_KEYS]
+        foreign += [f"sizes.{split}" for split in values["sizes"] if split != "train"]
+        if foreign:
+            raise ConfigError(
+                f"{place}.{foreign[0]}: a data set that is filtered has that of its candidates, {source}; "
+                f"allowed are {list_words(FILTER_KEYS[:2])}, sizes.train"
+            )
+        if "train" not in values["sizes"]:
+            raise ConfigError(f"{place}.sizes: the key 'train' is missing")
+        check_reference(f"{place}.from", source, "data set", entries)
+        if source not in plain:
+            raise ConfigError(f"{place}.from: {source!r} is filtered itself, so no data set of candidates")
+        merged[name] = merge_defaults(merged[source], values)
+        there = merged[source].get("sizes", {}).get("train")  # that it is missing is told later
+        if there is not None and values["sizes"]["train"] > there:
+            raise ConfigError(
+                f"{place}.sizes.train: found {values['sizes']['train']}, but {source} has {there} candidates"
+            )
     return merged
 
 
@@ -453,9 +576,16 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
         if (values["prompts_per_step"] * values["completions_per_prompt"]) % values["micro_batches"]:
             raise ConfigError(f"rl.{run}.micro_batches: found {values['micro_batches']}, must divide the completions")
         check_budget(f"rl.{run}", values["max_completion_tokens"], dataset, tasks[dataset.task], text)
+    filters = check_filters(merged["datasets"], merged["sft"], merged["rl"])
     check_execution(config["execution"], merged["sft"], merged["rl"])
     for suite, values in merged["suites"].items():
         check_reference(f"suites.{suite}.dataset", values["dataset"], "data set", datasets)
+        if values["dataset"] in filters:
+            source = filters[values["dataset"]].candidates
+            raise ConfigError(
+                f"suites.{suite}.dataset: {values['dataset']!r} is filtered for training alone; its test problems are "
+                f"those of {source}"
+            )
         dataset = datasets[values["dataset"]]
         check_budget(f"suites.{suite}", values["max_completion_tokens"], dataset, tasks[dataset.task], text)
         if (values["problems"] or 0) > dataset.sizes["test"]:
@@ -473,6 +603,7 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
         model=model,
         pretrain_values=pretrain,
         datasets=Entries("datasets", datasets),
+        filters=filters,
         sft_values=Entries("sft", merged["sft"]),
         rl_values=Entries("rl", merged["rl"]),
         suites=Entries("suites", suites),
@@ -487,6 +618,12 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
             raise ConfigError(
                 f"rl.{run}.dataset: {dataset.name} is of the task {dataset.task}, "
                 f"but the run starts from a model of {experiment.find_task(run)}"
+            )
+    for name, own in filters.items():
+        if experiment.find_task(own.run) != datasets[name].task:
+            raise ConfigError(
+                f"datasets.{name}.filter.run: {own.run} is of the task {experiment.find_task(own.run)}, "
+                f"but the candidates are of {datasets[name].task}"
             )
     for name in experiment.tables:
         if name in experiment.figures:

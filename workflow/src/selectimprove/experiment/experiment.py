@@ -12,7 +12,10 @@ from selectimprove.experiment.specs import (
     ConvertSpec,
     EvaluationSpec,
     FigureSpec,
+    FilteredDataSpec,
+    FilterSpec,
     ModelSpec,
+    PassRateSpec,
     PretrainSpec,
     ReportSpec,
     RLSpec,
@@ -35,9 +38,9 @@ class ConfigError(ValueError):
     """A mistake in the configuration, told in one sentence."""
 
 
-def format_range(bounds: tuple[int, int]) -> str:
-    """Return (2, 5) as "2-5"."""
-    return "-".join(map(str, bounds))
+def format_range(bounds: tuple[float, float]) -> str:
+    """Return (2, 5) as "2-5", and (0, 0.1) as "0-0.1"."""
+    return "-".join(f"{bound:g}" for bound in bounds)
 
 
 def find_module(section: str, name: str) -> Path:
@@ -76,6 +79,7 @@ class Experiment:
     model: ModelSpec
     pretrain_values: dict[str, dict[str, Any]]
     datasets: dict[str, DatasetSpec]
+    filters: dict[str, FilterSpec]  # of the data sets that are filtered
     sft_values: dict[str, dict[str, Any]]
     rl_values: dict[str, dict[str, Any]]
     suites: dict[str, SuiteSpec]
@@ -95,8 +99,35 @@ class Experiment:
             return "convert/checkpoint"
         return f"pretrain/{self.find_task(run)}/seed{seed}/checkpoint" if self.pretrains else None
 
-    def make_data_spec(self, dataset: str, seed: int) -> DataSpec:
+    def make_data_spec(self, dataset: str, seed: int) -> DataSpec | FilteredDataSpec:
+        if dataset in self.filters:
+            return FilteredDataSpec(self.datasets[dataset], self.filters[dataset], seed)
         return DataSpec(self.datasets[dataset], self.tasks[self.datasets[dataset].task], self.model.text, seed)
+
+    def list_data_specs(self, dataset: str, seed: int) -> list[Any]:
+        """Return the spec of a data set, and those of its candidates and of their pass rates if it is filtered."""
+        specs = [self.make_data_spec(dataset, seed)]
+        if dataset in self.filters:
+            run, candidates = self.filters[dataset].run, self.filters[dataset].candidates
+            specs += [self.make_data_spec(candidates, seed), self.make_pass_rate_spec(run, candidates, seed)]
+        return specs
+
+    def make_pass_rate_spec(self, run: str, dataset: str, seed: int) -> PassRateSpec:
+        """Return the spec of a run's pass rates on a data set. Raises ConfigError if nothing is filtered by them."""
+        filtered = [name for name, own in self.filters.items() if (own.run, own.candidates) == (run, dataset)]
+        if not filtered:
+            raise ConfigError(f"no data set under `datasets` is filtered by the pass rates of {run} on {dataset}")
+        sampled = next(values for values in self.rl_values.values() if values["dataset"] in filtered)
+        return PassRateSpec(
+            run=run,
+            dataset=dataset,
+            samples=self.filters[filtered[0]].samples,
+            temperature=sampled["temperature"],
+            max_completion_tokens=sampled["max_completion_tokens"],
+            text=self.model.text,
+            threads=self.execution["threads"],
+            seed=seed,
+        )
 
     def make_convert_spec(self) -> ConvertSpec:
         return ConvertSpec(self.model)
@@ -120,6 +151,20 @@ class Experiment:
         while lineage[0] in self.rl_values:
             lineage.insert(0, self.rl_values[lineage[0]]["start"])
         return lineage
+
+    def find_dataset(self, run: str) -> str:
+        """Return the name of the data set that a run is trained on."""
+        return (self.rl_values if run in self.rl_values else self.sft_values)[run]["dataset"]
+
+    def list_upstream_runs(self, run: str) -> list[str]:
+        """Return `run` after all that it is made from: runs that it starts from, and runs that filter its prompts."""
+        runs: list[str] = []
+        for stage in self.find_lineage(run):
+            dataset = self.find_dataset(stage)
+            if dataset in self.filters:
+                runs += self.list_upstream_runs(self.filters[dataset].run)
+            runs.append(stage)
+        return list(dict.fromkeys(runs))
 
     def find_task(self, run: str) -> str:
         """Return the name of the task that the run's problems are of."""
@@ -179,8 +224,13 @@ class Experiment:
         return list(dict.fromkeys([*pairs, *self.list_claim_evaluations()]))
 
     def list_runs_taken(self) -> list[str]:
-        """Return the runs that any figure, table or claim takes, each after those that it starts from."""
-        return list(dict.fromkeys(run for end, _ in self.list_evaluations() for run in self.find_lineage(end)))
+        """Return the runs that any figure, table or claim takes, each after those that it is made from."""
+        return list(dict.fromkeys(run for end, _ in self.list_evaluations() for run in self.list_upstream_runs(end)))
+
+    def list_pass_rates(self) -> list[tuple[str, str]]:
+        """Return each (run, data set) whose pass rates filter the prompts of a run that is taken."""
+        filters = [self.filters.get(self.find_dataset(run)) for run in self.list_runs_taken()]
+        return list(dict.fromkeys((own.run, own.candidates) for own in filters if own))
 
     def list_claim_evaluations(self) -> list[tuple[str, str]]:
         """Return each (run, suite) that a claim takes."""
@@ -202,14 +252,16 @@ class Experiment:
         rl = self.rl_values.get(run)
         taught = self.datasets[sft["dataset"]]
         task = self.tasks[taught.task]
-        trained_on = [self.datasets[self.rl_values[stage]["dataset"]] for stage in lineage[1:]] or [taught]
+        trained_on = [self.rl_values[stage]["dataset"] for stage in lineage[1:]] or [sft["dataset"]]
+        last = trained_on[-1]
         forward_share = None if taught.strategies == "suited" else taught.strategies["forward"]
         return {
             "model": {0: "B", 1: "F", None: "suited"}.get(forward_share, "FB"),
-            "stage": f"RL {' then '.join(format_range(dataset.steps) for dataset in trained_on)}" if rl else "SFT",
+            "stage": f"RL {' then '.join(map(self.describe_difficulty, trained_on))}" if rl else "SFT",
             "taught_parts": format_range(taught.parts),
             "forward_share": forward_share,
-            "evaluation_share": trained_on[-1].kinds["evaluation"],
+            "evaluation_share": None if last in self.filters else self.datasets[last].kinds["evaluation"],
+            "pass_rate": rl and (format_range(self.filters[last].pass_rate) if last in self.filters else "all"),
             "values": len(make_task(task, self.seeds[0]).values),
             "symbol_map": task.settings.get("symbol_map"),
             "sft_learning_rate": sft["learning_rate"],
@@ -217,6 +269,11 @@ class Experiment:
             "beta": rl and rl["beta"],
             "completions_per_prompt": rl and rl["completions_per_prompt"],
         }
+
+    def describe_difficulty(self, dataset: str) -> str:
+        """Return the steps of a data set's problems, such as "6-9", and the band that they were filtered to."""
+        steps = format_range(self.datasets[dataset].steps)
+        return f"{steps} at {format_range(self.filters[dataset].pass_rate)}" if dataset in self.filters else steps
 
     def make_figure_spec(self, name: str) -> FigureSpec:
         """Return the spec of a figure or table."""
@@ -239,14 +296,14 @@ class Experiment:
     def digest_upstream(self, runs: list[str], evaluations: list[tuple[str, str]]) -> str:
         """Return the digest of the specs of everything that these runs and evaluations depend on."""
         upstream: list[Any] = [self.make_convert_spec()] if self.model.is_packaged else []
-        lineages = [self.find_lineage(end) for end in runs]
+        made_from = dict.fromkeys(run for end in runs for run in self.list_upstream_runs(end))
         for seed in self.seeds:
             if self.pretrains:
                 tasks = dict.fromkeys(self.find_task(run) for run in runs)
                 upstream += [self.make_pretrain_spec(task, seed) for task in tasks]
-            for run in dict.fromkeys(run for lineage in lineages for run in lineage):
+            for run in made_from:
                 spec = self.make_run_spec(run, seed)
-                upstream += [spec, self.make_data_spec(spec.dataset, seed)]
+                upstream += [spec, *self.list_data_specs(spec.dataset, seed)]
             for run, suite in evaluations:
                 evaluation = self.make_evaluation_spec(run, suite, seed)
                 upstream += [evaluation, self.make_data_spec(evaluation.suite.dataset, seed)]

@@ -15,7 +15,25 @@ def describe_problems(dataset: DatasetSpec) -> str:
 
 def describe_dataset(experiment: Experiment, dataset: str) -> str:
     spec = experiment.datasets[dataset]
-    return f"{sum(spec.sizes.values()):,} problems of {describe_problems(spec)}"
+    if dataset not in experiment.filters:
+        return f"{sum(spec.sizes.values()):,} problems of {describe_problems(spec)}"
+    return f"{spec.sizes['train']:,} problems of {describe_prompts(experiment, dataset)}"
+
+
+def describe_prompts(experiment: Experiment, dataset: str) -> str:
+    """Return what RL is trained on, such as "6-9 steps" or "2-15 steps that FB solves at a rate of 0.1-0.5"."""
+    problems = describe_problems(experiment.datasets[dataset])
+    if dataset not in experiment.filters:
+        return problems
+    own = experiment.filters[dataset]
+    return f"{problems} that {own.run} solves at a rate of {format_range(own.pass_rate)}"
+
+
+def describe_pass_rates(experiment: Experiment, run: str, dataset: str) -> str:
+    samples = experiment.make_pass_rate_spec(run, dataset, experiment.seeds[0]).samples
+    spec = experiment.datasets[dataset]
+    each = "1 completion" if samples == 1 else f"{samples} completions"
+    return f"{each} of each of {spec.sizes['train']:,} problems of {describe_problems(spec)}"
 
 
 def describe_pretraining(experiment: Experiment, task: str) -> str:
@@ -32,8 +50,8 @@ def describe_sft(experiment: Experiment, run: str) -> str:
 
 def describe_rl(experiment: Experiment, run: str) -> str:
     values = experiment.rl_values[run]
-    dataset = experiment.datasets[values["dataset"]]
-    return f"{values['updates']:,} RL steps on {describe_problems(dataset)} from {values['start']}"
+    prompts = describe_prompts(experiment, values["dataset"])
+    return f"{values['updates']:,} RL steps on {prompts} from {values['start']}"
 
 
 def describe_evaluation(experiment: Experiment, run: str, suite: str) -> str:

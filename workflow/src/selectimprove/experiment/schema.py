@@ -100,6 +100,8 @@ def describe_error(error: jsonschema.ValidationError) -> str:
             return f"{place}: found {found!r}, must be {words} {error.validator_value}"
         case "maxLength":
             return f"{place}: found {found!r}, must be at most {error.validator_value} characters"
+        case "minItems" | "maxItems" if "allowed" in error.schema:
+            return f"{place}: found {found!r}, must be {error.schema['allowed']}"
         case "pattern" | "anyOf":
             return f"{place}: found {found!r}, must be {error.schema['allowed']}"
     return f"{place}: {error.message}"

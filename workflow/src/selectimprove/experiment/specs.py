@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from selectimprove.tasks.specs import TaskSpec
+from selectimprove.tasks.specs import DatasetSpec, TaskSpec
 
 Spec = TypeVar("Spec")
 
@@ -187,6 +187,54 @@ class RLSpec:
     def checkpoint_steps(self) -> list[int]:
         """The RL steps after which a checkpoint is kept."""
         return list_kept_steps(self.updates, self.checkpoint_every)
+
+
+@dataclass(frozen=True)
+class FilterSpec:
+    """Which training problems of the data set `candidates` a filtered data set takes: the first of those in a band.
+
+    pass_rate: the band, from the first number, which is in it, to the second, which is not unless it is 1. samples:
+    completions of each candidate, from the last checkpoint of `run`; the share of right ones is its pass rate.
+    """
+
+    candidates: str
+    run: str
+    pass_rate: tuple[float, float]
+    samples: int
+
+    def takes(self, pass_rate: float) -> bool:
+        """Return whether a pass rate is in the band."""
+        lowest, highest = self.pass_rate
+        return lowest <= pass_rate < highest or pass_rate == highest == 1
+
+
+@dataclass(frozen=True)
+class FilteredDataSpec:
+    """One job that filters the training split of a data set under one seed."""
+
+    dataset: DatasetSpec
+    filter: FilterSpec
+    seed: int
+    recipe_version: int = 1
+
+
+@dataclass(frozen=True)
+class PassRateSpec:
+    """Measuring of a run's pass rates, at its last checkpoint, on the training problems of `dataset`.
+
+    temperature, max_completion_tokens: those of the RL runs that are trained on what is filtered by these pass rates.
+    threads: of the CPU.
+    """
+
+    run: str
+    dataset: str
+    samples: int
+    temperature: float
+    max_completion_tokens: int
+    text: str
+    threads: int
+    seed: int
+    recipe_version: int = 1
 
 
 @dataclass(frozen=True)

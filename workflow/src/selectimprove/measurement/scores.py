@@ -43,10 +43,11 @@ COLUMNS = {
 
 RUN_COLUMNS = {
     "model": "'F', 'B' or 'FB': the strategies that SFT taught; 'suited': for each kind the one that suits it",
-    "stage": "'SFT', or 'RL' and the steps of its problems, such as 'RL 6-9' or 'RL 2-5 then 6-9'",
+    "stage": "'SFT', or 'RL' and the steps of its problems, such as 'RL 6-9', 'RL 2-5 then 6-9', 'RL 2-15 at 0.1-0.5'",
     "taught_parts": "parts of the problems in SFT, '1-1' for single ones",
     "forward_share": "share of forward completions in SFT",
-    "evaluation_share": "share of evaluation problems it was last trained on",
+    "evaluation_share": "share of evaluation problems it was last trained on; missing where they were filtered",
+    "pass_rate": "band that its last prompts were filtered to, such as '0.1-0.5'; 'all': not; missing for an SFT run",
     "values": "how many values the task has: chance is one in so many",
     "symbol_map": "of the field: 'fixed', or 'per_problem' and stated; missing for other tasks",
     "sft_learning_rate": "learning rate of SFT",

@@ -17,7 +17,7 @@ import pyarrow.parquet
 
 from selectimprove.experiment.environment import find_other_versions, find_version
 from selectimprove.experiment.experiment import CHECKOUT, PACKAGE
-from selectimprove.experiment.specs import dump_spec
+from selectimprove.experiment.specs import FilteredDataSpec, dump_spec
 from selectimprove.files import write_json
 from selectimprove.tasks.data import DATA_FILES
 from selectimprove.tasks.specs import DataSpec
@@ -92,10 +92,13 @@ def make_record(spec: Any, inputs: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def record_dataset(spec: DataSpec, folder: Path) -> None:
-    """Write the record of a data set, with the digests of its files, beside them."""
+def record_dataset(spec: DataSpec | FilteredDataSpec, folder: Path, inputs: dict[str, str] | None = None) -> None:
+    """Write the record of a data set, with the digests of its files, beside them.
+
+    inputs: what it was filtered from, as digest_inputs returns it; None: it was made from nothing.
+    """
     digests = {name: digest_file(Path(folder) / name) for name in DATA_FILES}
-    write_json(Path(folder) / RECORD, {**make_record(spec, {}), "files": digests})
+    write_json(Path(folder) / RECORD, {**make_record(spec, inputs or {}), "files": digests})
 
 
 def read_record(file: Path) -> dict[str, Any]:

@@ -94,6 +94,8 @@ def list_artifacts(experiment: Experiment, results: Path) -> list[Path]:
     runs = experiment.list_runs_taken()
     datasets = [experiment.make_run_spec(run, experiment.seeds[0]).dataset for run in runs]
     datasets += [experiment.suites[suite].dataset for _, suite in evaluations]
+    pass_rates = experiment.list_pass_rates()
+    datasets += [candidates for _, candidates in pass_rates]
     paths = [f"figures/{name}.json" for name in experiment.figures]
     paths += [f"tables/{name}.json" for name in experiment.tables]
     paths += ["claims.json"] if experiment.claims else []
@@ -105,6 +107,7 @@ def list_artifacts(experiment: Experiment, results: Path) -> list[Path]:
             paths += [f"{folder}/step{step}" for step in experiment.list_checkpoint_steps(run)]
         paths += dict.fromkeys(base for run in runs if (base := experiment.find_base(run, seed)))
         paths += [f"data/{dataset}/seed{seed}" for dataset in dict.fromkeys(datasets)]
+        paths += [f"pass_rates/{candidates}/seed{seed}/{run}.parquet" for run, candidates in pass_rates]
     return [Path(results) / path for path in paths]
 
 
