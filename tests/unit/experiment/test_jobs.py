@@ -14,13 +14,14 @@ def test_every_rule_of_a_stage_is_a_rule():
 
 @pytest.mark.parametrize("preset", ["three_seeds", "smoke", "full", "smollm2", "paper"])
 def test_each_job_comes_after_those_that_it_takes_from(preset):
-    jobs = list_jobs(load_files([PRESETS / f"{preset}.yaml"]))
+    experiment = load_files([PRESETS / f"{preset}.yaml"])
+    jobs = list_jobs(experiment)
     seen = set()
     for job in jobs:
         assert set(job.takes) <= seen
         seen.add(job.key)
     assert len(seen) == len(jobs)
-    stages = [job.stage for job in jobs]
+    stages = [job.stage for job in jobs if job.stage != "data" or not experiment.filters]  # filtered data wait for runs
     assert stages == sorted(stages, key=list(dict.fromkeys(STAGES.values())).index)
 
 
@@ -33,7 +34,7 @@ def test_what_is_recorded_is_what_jobs_make(tmp_path):
     assert len(made) == len(set(made))
     artifacts = [str(path.relative_to(tmp_path)) for path in list_artifacts(experiment, tmp_path)]
     assert set(artifacts) <= set(made)
-    assert len({artifact.split("/")[0] for artifact in artifacts}) == 10
+    assert len({artifact.split("/")[0] for artifact in artifacts}) == 11
 
 
 def test_work_is_counted_in_texts():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selectimprove.experiment.experiment import Experiment
-from selectimprove.experiment.specs import EvaluationSpec, PretrainSpec, RLSpec, SFTSpec, dump_spec
+from selectimprove.experiment.specs import EvaluationSpec, PassRateSpec, PretrainSpec, RLSpec, SFTSpec, dump_spec
 from selectimprove.tasks.data import DATA_FILES
 from selectimprove.tasks.specs import DatasetSpec
 
@@ -18,6 +18,7 @@ STAGES = {  # of each rule, in the order of the work
     "convert": "convert",
     "pretrain": "pretrain",
     "dataset": "data",
+    "pass_rates": "data",
     "sft": "sft",
     "rl": "rl",
     "evaluate": "evaluate",
@@ -72,7 +73,7 @@ class Job:
 def describe_work(key: str, spec: Any, datasets: dict[str, DatasetSpec]) -> tuple[str, float]:
     """Return what the speed of a job depends on, beside its rule, and how many units of work it is.
 
-    Units are texts that pass through the model: logs in pretraining, pairs in SFT, completions in RL and evaluation; 1
+    Units are texts that pass through the model: logs in pretraining, pairs in SFT, completions where any are drawn; 1
     for any other job. The topic is the task, the data set, the suite or what is drawn: texts of one are alike.
     """
     name = re.sub(r"^\w+/|_seed\d+$", "", key)
@@ -87,6 +88,8 @@ def describe_work(key: str, spec: Any, datasets: dict[str, DatasetSpec]) -> tupl
             problems = suite.problems or datasets[suite.dataset].sizes["test"]
             rounds = len(spec.checkpoint_steps) * max(1, len(suite.forced_strategies))
             return suite.name, rounds * problems * suite.completions_per_problem
+        case PassRateSpec():
+            return spec.dataset, datasets[spec.dataset].sizes["train"] * spec.samples
     return name, 1
 
 
@@ -128,7 +131,21 @@ class JobList:
     def add_dataset(self, dataset: str, seed: int) -> str:
         key, folder = f"dataset/{dataset}_seed{seed}", f"data/{dataset}/seed{seed}"
         files = (*DATA_FILES, "provenance.json")
-        self.add(key, self.experiment.make_data_spec(dataset, seed), [f"{folder}/{name}" for name in files])
+        spec = self.experiment.make_data_spec(dataset, seed)
+        takes = []
+        if dataset in self.experiment.filters:
+            own = self.experiment.filters[dataset]
+            takes = [self.add_pass_rates(own.run, own.candidates, seed), self.find_run(own.run, seed)]
+            takes.append(f"dataset/{own.candidates}_seed{seed}")
+        self.add(key, spec, [f"{folder}/{name}" for name in files], takes)
+        return key
+
+    def add_pass_rates(self, run: str, dataset: str, seed: int) -> str:
+        """Add the job that measures the pass rates of a run, after all that it takes, and return its key."""
+        key = f"pass_rates/{dataset}_seed{seed}_{run}"
+        spec = self.experiment.make_pass_rate_spec(run, dataset, seed)
+        takes = [self.find_run(run, seed), self.add_dataset(dataset, seed)]
+        self.add(key, spec, [f"pass_rates/{dataset}/seed{seed}/{run}.parquet"], takes, spec.threads)
         return key
 
     def find_run(self, run: str, seed: int) -> str:
@@ -168,6 +185,20 @@ class JobList:
         self.add(key, experiment.make_figure_spec(name), [f"{rule}s/{name}.{suffix}" for suffix in suffixes], takes)
         return key
 
+    def sort(self) -> list[Job]:
+        """Return the jobs by stage, but each after those that it takes from: filtered data wait for a run."""
+        order = list(STAGES)
+        placed: dict[str, Job] = {}
+
+        def place(job: Job) -> None:
+            for key in job.takes:
+                place(self.jobs[key])
+            placed.setdefault(job.key, job)
+
+        for job in sorted(self.jobs.values(), key=lambda job: order.index(job.rule)):
+            place(job)
+        return list(placed.values())
+
 
 def list_jobs(experiment: Experiment) -> list[Job]:
     """Return the jobs that make what the figures, tables, claims and the report take, each after those it takes from.
@@ -191,5 +222,4 @@ def list_jobs(experiment: Experiment) -> list[Job]:
     tests = {experiment.suites[suite].dataset for _, suite in evaluations}
     takes = [*drawn, "scores", *(f"dataset/{name}_seed{seed}" for name in tests for seed in experiment.seeds)]
     jobs.add("report", experiment.make_report_spec(), ["report.html", "report.json"], takes)
-    order = list(STAGES)
-    return sorted(jobs.jobs.values(), key=lambda job: order.index(job.rule))
+    return jobs.sort()
