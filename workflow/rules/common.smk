@@ -214,16 +214,13 @@ def list_filter_inputs(wildcards):
 
 
 def tell_filter_inputs(wildcards, input):
-    """Return the part of the command that tells a job what it filters."""
+    """Return the words of a command that tell a job what it filters."""
     own = experiment.filters.get(wildcards.dataset)
     if own is None:
-        return ""
-    told = {
-        "pass-rates": input.pass_rates,
-        "candidates": find_data_folder(own.candidates, wildcards.seed),
-        "checkpoint": find_last_checkpoint(input.checkpoints, own.run),
-    }
-    return "".join(f" --{name} {shlex.quote(path)}" for name, path in told.items())
+        return []
+    candidates = find_data_folder(own.candidates, wildcards.seed)
+    start = find_last_checkpoint(input.checkpoints, own.run)
+    return ["--pass-rates", input.pass_rates, "--candidates", candidates, "--checkpoint", start]
 
 
 def list_rl_data(wildcards):

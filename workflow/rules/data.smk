@@ -29,7 +29,7 @@ rule dataset:
     message:
         "Data: {wildcards.dataset}, seed {wildcards.seed}: {params.told}"
     shell:
-        call_with_spec("dataset.py", "--folder {params.folder:q}{params.filter}")
+        call_with_spec("dataset.py", "--folder {params.folder:q} {params.filter:q}")
 
 
 rule pass_rates:
