@@ -24,8 +24,8 @@ PROBLEM = Composition(
 INTRO = "We calculate in the finite field with 11 elements, written e0 to e10.\n"
 PIECES = {
     "symbolic": {
-        "first": "L7 x e2 L7 + e5 e6 L8 * e9 e0 A x e2 y e0",
-        "second": "L9 y e0 L9 - e4 e5 A x e5 y e0",
+        "first": "L7 ? y x e2 L7 + e5 e6 L8 * e9 e0 A x e2 y e0",
+        "second": "L9 ? x y e0 L9 - e4 e5 A x e5 y e0",
         "line": "A x {} y {}",
         "turned line": "A y {1} x {0}",
         "cut line": "A x {}",
@@ -129,9 +129,13 @@ def write_traces(problem, strategies) -> list:
 
 
 def join(traces, problem, text) -> str:
+    asked = {part.first_label: part.unknown for part in problem.parts}
     labels = [min(step.label for step in trace.steps) for trace in traces]
     return text.join_parts(
-        [text.write_completion(trace, problem.task, label) for trace, label in zip(traces, labels, strict=True)]
+        [
+            text.write_completion(trace, problem.task, (label, asked[label]))
+            for trace, label in zip(traces, labels, strict=True)
+        ]
     )
 
 

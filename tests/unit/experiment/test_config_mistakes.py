@@ -357,7 +357,7 @@ BAD = {
     ),
     "budget too short for parts": (
         {"datasets.rl_2_5.parts": "1-2"},
-        r"rl\.F_rl_2_5\.max_completion_tokens: found 48, .*2 parts of 5 steps takes at least 57 tokens",
+        r"rl\.F_rl_2_5\.max_completion_tokens: found 48, .*2 parts of 5 steps takes at least 61 tokens",
     ),
     "grid that does not fit the name": (
         {"rl.{model}_rl": {"grid": {"start": ["F"]}, "dataset": "rl_6_9"}},

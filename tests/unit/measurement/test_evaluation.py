@@ -101,7 +101,7 @@ def test_forced_beginning_is_what_sft_showed(form, make_tokenizer, problem, stra
     for opening in evaluation.write_openings(problem, strategy, text):
         first, *rest = text.split_pieces(write_solution(problem, [strategy] * len(problem.parts), text), problem.task)
         completion = text.join_parts([opening, *rest])
-        name = text.write_opening(OPENING_NAMES[strategy], problem.part_labels[0])
+        name = text.write_opening(OPENING_NAMES[strategy], problem.part_marks[0])
         beginning = evaluation.begin_first_step(opening, problem, strategy, text)
         assert completion.startswith(beginning) and len(beginning) > len(opening)
         assert first.startswith(name)

@@ -22,9 +22,9 @@ SOLVED = st.tuples(problems(), st.tuples(st.sampled_from(list(STRATEGIES)))) | a
 
 
 def write(problem, strategies, text) -> str:
-    parts = zip(problem.parts, problem.part_labels, strategies, strict=True)
+    parts = zip(problem.parts, problem.part_marks, strategies, strict=True)
     return text.join_parts(
-        [text.write_completion(STRATEGIES[name](part), part.task, label) for part, label, name in parts]
+        [text.write_completion(STRATEGIES[name](part), part.task, mark) for part, mark, name in parts]
     )
 
 
@@ -41,10 +41,10 @@ def find_wrong_piece(completion, problem, text) -> int | None:
     place = 0
     written = [completion] if len(problem.parts) == 1 else text.split_parts(completion, problem.task)
     for part, own in zip(problem.parts, written, strict=False):
-        label = f"L{part.first_label} " if len(problem.parts) > 1 and text is SYMBOLIC else ""
-        if not own.startswith(label):
+        mark = f"L{part.first_label} ? {part.unknown} " if len(problem.parts) > 1 and text is SYMBOLIC else ""
+        if not own.startswith(mark):
             return place
-        own = own.removeprefix(label)
+        own = own.removeprefix(mark)
         reading = read_completion(own, part, text)
         if reading.first_wrong_step is not None:
             whole = "" if reading.strategy == "none" else write(part, [OPENED_STRATEGIES[own[0]]], text)
@@ -172,7 +172,7 @@ def test_marks_of_a_composition() -> None:
     """The second part is held against the strategy that it opens with, whatever the first one opened with."""
     problem = compose_problems(["evaluation", "inversion"], [2, 1], GF11, 4, (*EVALUATION.operations, ("add", 1)), 7)
     forward = SYMBOLIC.split_pieces(write(problem, ["forward", "forward"], SYMBOLIC), problem.task)
-    assert forward[:4] == SYMBOLIC.split_pieces(f"L7 {FORWARD}", problem.task)
+    assert forward[:4] == SYMBOLIC.split_pieces(f"L7 ? y {FORWARD}", problem.task)
     completion = SYMBOLIC.join_parts([*forward[:5], "L9 - e1 e1"])
     assert mark_completion(completion, problem, SYMBOLIC) == [
         *(MarkedPiece(piece, "right", None) for piece in forward[:5]),

@@ -114,7 +114,7 @@ def test_each_part_but_the_first_is_given_the_answer_before_it(written) -> None:
 def test_suited_parts_are_written_in_the_strategy_of_their_kind(written) -> None:
     """Forward openings name x, backward ones y; each part of a completion gives its answer."""
     spec, _, rows = written
-    opening = re.compile(r"(?:^|L\d+ )([xy]) e\d+ L" if spec.text == "symbolic" else r"(?m)^([xy]) = ")
+    opening = re.compile(r"(?:^|L\d+ \? [xy] )([xy]) e\d+ L" if spec.text == "symbolic" else r"(?m)^([xy]) = ")
     for row, symbols in rows:
         kinds = [part["kind"] for part in row.get("parts", [row])]
         strategies = [{"evaluation": "forward", "inversion": "backward"}[kind] for kind in kinds]

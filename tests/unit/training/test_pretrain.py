@@ -48,13 +48,15 @@ def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
             prompt, name, value = log[0][0].rsplit(" ", 2)
             log = [(f"{name} {value}", log[0][1])]
         else:
-            prompt, told = log[0][0], [continuation for _, continuation in log[::2]]
-            assert [context for context, _ in log[2::2]] == [""] * (len(told) - 1)
-            log = log[1::2]
+            prompt, told = log[0][0], [continuation for _, continuation in log[::3]]
+            assert [context for context, _ in log[3::3]] == [""] * (len(told) - 1)
+            asked = log[1::3]
+            log = log[2::3]
         assert parts[0] <= len(log) <= parts[1]
         chains = re.split(r"(?<=\? [xy]) ", prompt)
         if len(log) > 1:
             assert told == [re.search(r"L\d+", chain)[0] for chain in chains]
+            assert asked == [("?", chain[-1]) for chain in chains]
         openings = [context.split() for context, _ in log]
         assert {len(opening) for opening in openings} == {2}
         for chain, opening, (_, continuation) in zip(chains, openings, log, strict=True):
@@ -77,7 +79,7 @@ def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
 
 @pytest.mark.parametrize("parts", [(1, 1), (2, 3)])
 def test_a_quoted_part_tells_what_its_chain_shows(parts):
-    """What is asked, then start and end, in either order whatever is asked; a share of parts is quoted."""
+    """Start and end, in either order whatever is asked; a share of parts is quoted."""
     spec = make_pretrain_spec(parts=parts, quoted_share=0.4)
     orders, quoted, told = Counter(), 0, 0
     for index in range(LOGS):
@@ -88,12 +90,11 @@ def test_a_quoted_part_tells_what_its_chain_shows(parts):
         segments = [(first.removeprefix(prompt), continuation), *others]
         for start, label, end, asked in chains:
             if len(chains) > 1:
-                assert segments.pop(0) == ("", label)
+                assert [segments.pop(0), segments.pop(0)] == [("", label), ("?", asked)]
             context, continuation = segments.pop(0)
             if continuation.startswith("L"):
                 continue  # executed
-            assert (context, continuation) == ("", asked)
-            quote = [segments.pop(0), segments.pop(0)]
+            quote = [(context, continuation), segments.pop(0)]
             assert dict(quote) == {"x": start, "y": end}
             orders["".join(name for name, _ in quote), asked] += 1
             quoted += 1
@@ -108,7 +109,7 @@ def test_quoted_parts_change_no_other():
     for index in range(300):
         executed = write_log(spec, index)
         quoted = write_log(make_pretrain_spec(parts=(2, 3), quoted_share=0.5), index)
-        kept = [segment for segment in quoted if segment[1].startswith("L")]
+        kept = [segment for segment in quoted if segment[1].startswith("L") or segment[0] == "?"]
         assert [segment for segment in executed if segment in kept] == kept
         assert quoted[0] == executed[0]
 
@@ -131,7 +132,7 @@ def test_no_part_of_a_log_starts_from_the_answer_before_it():
     equal = Counter()
     for index in range(LOGS):
         log = write_log(make_pretrain_spec(parts=(2, 2)), index)
-        answer, opened = log[1][1].split()[-4:], log[3][0].split()[-1]
+        answer, opened = log[2][1].split()[-4:], log[5][0].split()[-1]
         equal.update(name for name, value in (answer[:2], answer[2:]) if value == opened)
     for name in "xy":
         assert is_share(equal[name], LOGS, 1 / ORDER)

@@ -112,7 +112,7 @@ class PretrainSpec:
     checkpoint_every: int
     threads: int
     seed: int
-    recipe_version: int = 5
+    recipe_version: int = 6
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def encode_words(tokenizer: PreTrainedTokenizerBase, words: str) -> list[int]:
 
 def write_openings(problem: AnyProblem, strategy: str, text: TextForm) -> list[str]:
     """Return the strategy's opening of a completion, with each value that it can have."""
-    opening = text.write_opening(OPENING_NAMES[strategy], problem.part_labels[0])
+    opening = text.write_opening(OPENING_NAMES[strategy], problem.part_marks[0])
     return [f"{opening} {text.write_value(value, problem.task)}" for value in problem.task.values]
 
 
@@ -80,7 +80,7 @@ def sample_strategy(
         return sample(
             prompts, completions_per_prompt=completions_per_prompt, max_completion_tokens=max_completion_tokens
         )
-    names = [text.write_opening(OPENING_NAMES[strategy], problem.part_labels[0]) for problem in problems]
+    names = [text.write_opening(OPENING_NAMES[strategy], problem.part_marks[0]) for problem in problems]
     opened = [encode_words(tokenizer, name) for name in names]
     longest = max(len(encode_words(tokenizer, opening)) for opening in write_openings(problems[0], strategy, text))
     values = sample(
@@ -93,7 +93,7 @@ def sample_strategy(
         problem = problems[index // completions_per_prompt]
         ids = [*opened[index // completions_per_prompt], *ids]
         opening = text.split_pieces(decode_completion(tokenizer, ids), problem.task)[0]
-        if text.read_completion(opening, problem.task, problem.part_labels[0]).opening is not None:
+        if text.read_completion(opening, problem.task, problem.part_marks[0]).opening is not None:
             ids = encode_words(tokenizer, begin_first_step(opening, problem, strategy, text))
         completions.append(ids)
     going_on = [index for index, ids in enumerate(completions) if tokenizer.eos_token_id not in ids]

@@ -31,10 +31,10 @@ def mark_completion(completion: str, problem: AnyProblem, text: TextForm) -> lis
     """
     pieces = text.split_pieces(completion, problem.task)
     expected: list[str] = []
-    for part, label in zip(problem.parts, problem.part_labels, strict=True):
-        opening = text.read_completion(next(iter(pieces[len(expected) :]), ""), part.task, label)
+    for part, mark in zip(problem.parts, problem.part_marks, strict=True):
+        opening = text.read_completion(next(iter(pieces[len(expected) :]), ""), part.task, mark)
         strategy = OPENED_STRATEGIES[opening.opening[0]] if opening.opening else SUITED[part.kind]
-        expected += text.split_pieces(text.write_completion(STRATEGIES[strategy](part), part.task, label), part.task)
+        expected += text.split_pieces(text.write_completion(STRATEGIES[strategy](part), part.task, mark), part.task)
     # There is one way to write each right piece, so the texts differ first where `read_completion` finds a wrong step.
     pairs = enumerate(zip_longest(pieces, expected))
     wrong = next((place for place, (written, right) in pairs if written != right), None)

@@ -17,6 +17,7 @@ from selectimprove.tasks.specs import KINDS, DatasetSpec, TaskSpec
 from selectimprove.tasks.task import Operation, Task, Value
 
 BLOCK = 10
+Mark = tuple[int, str]  # of a part of a composition: the label of its first step, and the name it asks for, x or y
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Problem:
         return (self,)
 
     @property
-    def part_labels(self) -> tuple[int | None, ...]:
-        """The label of the first step of each part of a composition; (None,) for a problem that is none."""
+    def part_marks(self) -> tuple[Mark | None, ...]:
+        """The mark of each part of a composition; (None,) for a problem that is none."""
         return (None,)
 
 
@@ -86,8 +87,8 @@ class Composition:
         return sum(part.steps for part in self.parts)
 
     @property
-    def part_labels(self) -> tuple[int, ...]:
-        return tuple(part.first_label for part in self.parts)
+    def part_marks(self) -> tuple[Mark, ...]:
+        return tuple((part.first_label, part.unknown) for part in self.parts)
 
     @property
     def answer(self) -> Value:

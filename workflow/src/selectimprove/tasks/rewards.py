@@ -15,8 +15,8 @@ CUT = "<cut>"
 def read_parts(completion: str, problem: AnyProblem, text: TextForm) -> list[Trace]:
     """Return the trace of each part as written; as many as there are answer lines, which may not fit the problem."""
     pieces = [completion] if len(problem.parts) == 1 else text.split_parts(completion, problem.task)
-    labels = itertools.chain(problem.part_labels, itertools.repeat(None))
-    return [text.read_completion(piece, problem.task, label) for piece, label in zip(pieces, labels, strict=False)]
+    marks = itertools.chain(problem.part_marks, itertools.repeat(None))
+    return [text.read_completion(piece, problem.task, mark) for piece, mark in zip(pieces, marks, strict=False)]
 
 
 def find_answer(trace: Trace, part: Problem) -> Value | None:

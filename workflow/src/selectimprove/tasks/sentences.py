@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Iterable
 
-from selectimprove.tasks.problems import AnyProblem
+from selectimprove.tasks.problems import AnyProblem, Mark
 from selectimprove.tasks.prompts import BEFORE, Given, build_problem
 from selectimprove.tasks.task import Sentences, Task, Value
 from selectimprove.tasks.traces import Trace, TraceStep
@@ -60,13 +60,13 @@ class SentenceText:
     def _read_end(said: str | None, task: Task) -> Given:
         return BEFORE if said == task.sentences.before else task.said_values.get(said)
 
-    def write_opening(self, name: str, label: int | None = None) -> str:
+    def write_opening(self, name: str, mark: Mark | None = None) -> str:
         return f"{name} ="
 
     def write_step_start(self, label: int) -> str:
         return f"Step {label}:"
 
-    def write_completion(self, trace: Trace, task: Task, label: int | None = None) -> str:
+    def write_completion(self, trace: Trace, task: Task, mark: Mark | None = None) -> str:
         lines = [f"{trace.opening[0]} = {task.say_value(trace.opening[1])}"]
         value = trace.opening[1]
         for step in trace.steps:
@@ -82,7 +82,7 @@ class SentenceText:
         lines.append(f"Answer: x = {start}, y = {end}")
         return "\n".join(lines)
 
-    def read_completion(self, completion: str, task: Task, label: int | None = None) -> Trace:
+    def read_completion(self, completion: str, task: Task, mark: Mark | None = None) -> Trace:
         opening_pattern, step_pattern, answer_pattern = compile_completion(
             task.sentences.trace, tuple(task.said_values), tuple(task.said_trace_operations)
         )

@@ -41,4 +41,4 @@ class DataSpec:
     task: TaskSpec
     text: str
     seed: int
-    recipe_version: int = 3
+    recipe_version: int = 4

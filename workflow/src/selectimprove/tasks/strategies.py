@@ -106,9 +106,9 @@ def _find_failure(problem: Problem, trace: Trace) -> tuple[int | None, str | Non
 
 def write_solution(problem: AnyProblem, strategies: Iterable[str], text: TextForm) -> str:
     """Return the right completion of a problem with each part in its strategy."""
-    parts = zip(problem.parts, problem.part_labels, strategies, strict=True)
+    parts = zip(problem.parts, problem.part_marks, strategies, strict=True)
     return text.join_parts(
-        [text.write_completion(STRATEGIES[strategy](part), part.task, label) for part, label, strategy in parts]
+        [text.write_completion(STRATEGIES[strategy](part), part.task, mark) for part, mark, strategy in parts]
     )
 
 

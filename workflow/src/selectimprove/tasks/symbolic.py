@@ -2,7 +2,7 @@
 
 import re
 
-from selectimprove.tasks.problems import AnyProblem, Problem
+from selectimprove.tasks.problems import AnyProblem, Mark, Problem
 from selectimprove.tasks.prompts import BEFORE, Given, build_problem
 from selectimprove.tasks.task import WORDS, Task, Value
 from selectimprove.tasks.traces import NAMES, Trace, TraceStep
@@ -74,24 +74,24 @@ class SymbolicText:
         """Take so many words from the front of `words`."""
         return " ".join(words.pop(0) for _ in range(number))
 
-    def write_opening(self, name: str, label: int | None = None) -> str:
-        return " ".join([*self._write_label(label), name])
+    def write_opening(self, name: str, mark: Mark | None = None) -> str:
+        return " ".join([*self._write_mark(mark), name])
 
     def write_step_start(self, label: int) -> str:
         return f"L{label}"
 
-    def write_completion(self, trace: Trace, task: Task, label: int | None = None) -> str:
-        words = [*self._write_label(label), trace.opening[0], task.write_value(trace.opening[1])]
+    def write_completion(self, trace: Trace, task: Task, mark: Mark | None = None) -> str:
+        words = [*self._write_mark(mark), trace.opening[0], task.write_value(trace.opening[1])]
         for step in trace.steps:
             words += [f"L{step.label}", task.write_operation(step.operation), task.write_value(step.result)]
         start, end = map(task.write_value, trace.answer)
         return " ".join([*words, "A", "x", start, "y", end])
 
     @staticmethod
-    def _write_label(label: int | None) -> list[str]:
-        return [] if label is None else [f"L{label}"]
+    def _write_mark(mark: Mark | None) -> list[str]:
+        return [] if mark is None else [f"L{mark[0]}", "?", mark[1]]
 
-    def read_completion(self, completion: str, task: Task, label: int | None = None) -> Trace:
+    def read_completion(self, completion: str, task: Task, mark: Mark | None = None) -> Trace:
         words = completion.split(" ")
         length, line = task.value_length, self._count_line(task)
         answer = None
@@ -99,7 +99,7 @@ class SymbolicText:
             ends = tuple(task.read_value(" ".join(end)) for end in (words[2 - line : -length - 1], words[-length:]))
             answer = None if None in ends else ends
         body = words[:-line] if answer else words
-        before = self._write_label(label)
+        before = self._write_mark(mark)
         body = body[len(before) :] if body[: len(before)] == before else []
         opening = None
         position = 1 + length
@@ -134,8 +134,8 @@ class SymbolicText:
             if room == 0 or word == "A" or word.startswith("L"):
                 pieces.append([])
                 room = {"A": self._count_line(task), "x": opening, "y": opening}.get(word, self._count_step(task))
-            elif word in NAMES and len(pieces[-1]) == 1 and pieces[-1][0].startswith("L"):
-                room = opening  # the opening of a part, behind its label
+            elif word == "?" and len(pieces[-1]) == 1 and pieces[-1][0].startswith("L"):
+                room = 2 + opening  # that of a part, behind its mark
             pieces[-1].append(word)
             room -= 1
         return [" ".join(words) for words in pieces]
@@ -162,7 +162,7 @@ class SymbolicText:
 
     def count_words(self, task: Task, steps: int, parts: int) -> int:
         of_part = 1 + task.value_length + steps * self._count_step(task) + self._count_line(task)
-        return parts * (of_part + (parts > 1))
+        return parts * (of_part + 3 * (parts > 1))
 
 
 def require(found: Value | None, written: str, what: str) -> Value:

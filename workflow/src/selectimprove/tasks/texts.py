@@ -9,12 +9,12 @@ that gives both ends of the chain, of which only the one that was asked for coun
 
 The prompt of a composition states its parts in a row, where the word A (the answer before) stands for what a part is
 given; a completion is one such trace a part, each with its answer line. In symbolic words such a trace is preceded by
-the label of the part's first step, which says where in the prompt the part is.
+its mark: the label of the part's first step, which says where in the prompt the part is, and what it asks, as there.
 """
 
 from typing import Protocol
 
-from selectimprove.tasks.problems import AnyProblem
+from selectimprove.tasks.problems import AnyProblem, Mark
 from selectimprove.tasks.sentences import SentenceText
 from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.task import Task, Value
@@ -36,19 +36,19 @@ class TextForm(Protocol):
         """Return the problem that `prompt` states; raises ValueError if it is no prompt of the task in this form."""
         ...
 
-    def write_opening(self, name: str, label: int | None = None) -> str:
-        """Return the words that open a completion whose opening names `name`, x or y; label: as in write_completion."""
+    def write_opening(self, name: str, mark: Mark | None = None) -> str:
+        """Return the words that open a completion whose opening names `name`, x or y; mark: as in write_completion."""
         ...
 
     def write_step_start(self, label: int) -> str:
         """Return the words that begin a step with this label, up to where its operator or left value would follow."""
         ...
 
-    def write_completion(self, trace: Trace, task: Task, label: int | None = None) -> str:
-        """Return a trace in words; label: of the first step, where it is that of a composition's part."""
+    def write_completion(self, trace: Trace, task: Task, mark: Mark | None = None) -> str:
+        """Return a trace in words; mark: of the part, where it is that of a composition."""
         ...
 
-    def read_completion(self, completion: str, task: Task, label: int | None = None) -> Trace:
+    def read_completion(self, completion: str, task: Task, mark: Mark | None = None) -> Trace:
         """Return what any text at all can be read as; never raises.
 
         The answer counts only if the completion ends with its one and only answer line, to the letter.

@@ -6,8 +6,8 @@ A pretrained language model brings what the tiny model must be given: knowing ho
   the prompt, and an answer line with both ends of what was executed. Each end of the prompt is hidden or a random
   value, and the question asks for either. Nothing in it shows which value to start from or what the question means:
   prompt and opening carry no loss. A log may have several parts: chains in a row, each executed from a state of its
-  own, which is not the answer before it. A part may be quoted instead of executed: which end its chain asks for, then
-  what it shows as start and as end, in either order. So the base can read a chain among others, wherever it stands.
+  own, which is not the answer before it; its label and what it asks are told first. A part may be quoted instead of
+  executed: what its chain shows as start and as end, in either order. So the base can read a chain among others.
 - facts: single steps (value, label, operation, result) in a batch of their own; only results carry loss.
 
 One update takes `logs_per_update` logs and as many rows of facts. A log has as many parts as the lesser of two draws
@@ -53,8 +53,8 @@ logger = logging.getLogger(__name__)
 def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
     """Return log `index` as (context, continuation) pairs in a row: the loss is on the continuations only.
 
-    A continuation executes a part, or is a word of a quoted one behind what it is the word for. Where there are several
-    parts, the label that opens each is a continuation, too.
+    A continuation executes a part, or is a value of a quoted one behind its name. Where there are several parts, the
+    label that opens each is a continuation, too, and the name that it asks for.
     """
     text = SymbolicText()
     key = ("pretrain", "logs", spec.seed, index)
@@ -84,9 +84,9 @@ def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
         ends = ["?" if value is None else task.write_value(value) for value in shown]
         prompt += text.write_chain(problem, *ends, asked)
         opening, continuation = text.write_completion(STRATEGIES[strategy](problem), task).split(" L", 1)
-        segments += [("", f"L{problem.first_label}")] if parts > 1 else []
+        segments += [("", f"L{problem.first_label}"), ("?", asked)] if parts > 1 else []
         if draw_quotes.random() < spec.quoted_share:
-            segments += [("", asked), *draw_quotes.sample(list(zip(NAMES, ends, strict=True)), 2)]
+            segments += draw_quotes.sample(list(zip(NAMES, ends, strict=True)), 2)
         else:
             segments.append((opening, f"L{continuation}"))
     (context, continuation), *others = segments
