@@ -420,8 +420,9 @@ def test_words_for_a_composition():
     assert describe_problem(problem, SYMBOLIC) == (
         f"2 parts: evaluation of 2 steps, asks for y; inversion of 1 step, asks for x. Right answer: x = {answer}."
     )
-    right = [SYMBOLIC.write_completion(STRATEGIES["forward"](part), GF11, part.first_label) for part in problem.parts]
-    wrong = f"{right[0]} L9 x {answer} L9 - e1 e0"
+    parts = zip(problem.parts, problem.part_marks, strict=True)
+    right = [SYMBOLIC.write_completion(STRATEGIES["forward"](part), GF11, mark) for part, mark in parts]
+    wrong = f"{right[0]} L9 ? x x {answer} L9 - e1 e0"
     assert describe_completion(wrong, problem, SYMBOLIC) == (
         "wrong answer, mixed strategies. First wrong step: part 2, step 1 of 1, lost_place: "
         '"L9 - e1 e0" should be "L9 + e1 e0".'
