@@ -18,7 +18,7 @@ BAD_INPUTS = {
     "unknown kind": ({"datasets": {"rl_2_5": {"kinds": {"guess": 1}}}}, "datasets.rl_2_5.kinds: unknown key 'guess'"),
     "unknown preset": (
         {"preset": "huge"},
-        "preset: 'huge' is not known; allowed are tiny, full, gf23, paper, smoke, smollm2, smollm2_short, three",
+        "preset: 'huge' is not known; allowed are tiny, full, gf23, paper, programs, smoke, smollm2, smollm2_short, ",
     ),
     "preset without its file": ({"preset": "smoke"}, "preset: 'smoke' needs its file: --configfile"),
     "unknown run": ({"rl": {"F_rl_2_5": {"start": "G"}}}, "rl.F_rl_2_5.start: run 'G' is not declared"),
@@ -41,7 +41,7 @@ BAD_INPUTS = {
     "steps the wrong way round": ({"datasets": {"rl_2_5": {"steps": "5-2"}}}, "datasets.rl_2_5.steps: found '5-2'"),
     "too many problems": (
         {"datasets": {"rl_2_5": {"sizes": {"test": 8000}}}},
-        "test: 8000 problems take 1000 evaluation problems of 2 steps, but over GF(11) only 440 distinct ones exist",
+        "test: 8000 problems take 1000 evaluation problems of 2 steps, but of GF(11) only 440 distinct ones exist",
     ),
     "budget too short": (
         {"rl": {"F_rl_6_9": {"max_completion_tokens": 43}}},

@@ -1,10 +1,11 @@
 # Data sets: JSON Lines with everything needed to recompute every answer. One that is filtered has candidates, and a run
-# whose pass rates on them are measured once for all data sets that are filtered by them.
+# whose pass rates on them are measured once for all data sets that are filtered by them. It has a rule of its own, since
+# it waits for a run: jobs of the other rule wait for nothing, and a cluster gets them as a group.
+
+FILTERED = "|".join(experiment.filters) or "(?!)"
 
 
 rule dataset:
-    input:
-        unpack(list_filter_inputs),
     output:
         train=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/train.jsonl",
         validation=f"{RESULTS}/data/{{dataset}}/seed{{seed}}/validation.jsonl",
@@ -15,6 +16,8 @@ rule dataset:
         f"{RESULTS}/logs/dataset/{{dataset}}_seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/dataset/{{dataset}}_seed{{seed}}.tsv"
+    wildcard_constraints:
+        dataset=rf"(?!(?:{FILTERED})/)\w+",
     conda:
         ENVIRONMENT
     threads: 1
@@ -30,6 +33,17 @@ rule dataset:
         "Data: {wildcards.dataset}, seed {wildcards.seed}: {params.told}"
     shell:
         call_with_spec("dataset.py", "--folder {params.folder:q} {params.filter:q}")
+
+
+use rule dataset as filtered_dataset with:
+    input:
+        unpack(list_filter_inputs),
+    log:
+        f"{RESULTS}/logs/filtered_dataset/{{dataset}}_seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/filtered_dataset/{{dataset}}_seed{{seed}}.tsv"
+    wildcard_constraints:
+        dataset=FILTERED,
 
 
 rule pass_rates:

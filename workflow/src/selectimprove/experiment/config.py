@@ -53,8 +53,8 @@ SECTIONS = ("tasks", "datasets", "sft", "rl", "suites")
 GRID_SECTIONS = ("tasks", "datasets", "sft", "rl", "suites", "figures", "tables")
 # An experiment becomes a rule of its name, beside these.
 RULES = (
-    *("all", "claims", "convert", "crate", "data", "dataset", "evaluate", "figure", "list_runs", "pass_rates"),
-    *("pretrain", "report", "rl", "scores", "sft", "table", "verify"),
+    *("all", "claims", "convert", "crate", "data", "dataset", "evaluate", "figure", "filtered_dataset"),
+    *("list_runs", "pass_rates", "pretrain", "report", "rl", "scores", "sft", "table", "verify"),
 )
 FILTER_KEYS = ("from", "filter", "sizes")  # of a data set that is filtered; all else is as in its candidates
 PICKLE_SUFFIXES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")

@@ -19,6 +19,7 @@ STAGES = {  # of each rule, in the order of the work
     "pretrain": "pretrain",
     "dataset": "data",
     "pass_rates": "data",
+    "filtered_dataset": "data",
     "sft": "sft",
     "rl": "rl",
     "evaluate": "evaluate",
@@ -129,15 +130,14 @@ class JobList:
         return [key]
 
     def add_dataset(self, dataset: str, seed: int) -> str:
-        key, folder = f"dataset/{dataset}_seed{seed}", f"data/{dataset}/seed{seed}"
-        files = (*DATA_FILES, "provenance.json")
-        spec = self.experiment.make_data_spec(dataset, seed)
-        takes = []
-        if dataset in self.experiment.filters:
-            own = self.experiment.filters[dataset]
+        rule, takes = "dataset", []
+        if own := self.experiment.filters.get(dataset):
+            rule = "filtered_dataset"
             takes = [self.add_pass_rates(own.run, own.candidates, seed), self.find_run(own.run, seed)]
             takes.append(f"dataset/{own.candidates}_seed{seed}")
-        self.add(key, spec, [f"{folder}/{name}" for name in files], takes)
+        key, spec = f"{rule}/{dataset}_seed{seed}", self.experiment.make_data_spec(dataset, seed)
+        files = (*DATA_FILES, "provenance.json")
+        self.add(key, spec, [f"data/{dataset}/seed{seed}/{name}" for name in files], takes)
         return key
 
     def add_pass_rates(self, run: str, dataset: str, seed: int) -> str:
