@@ -36,7 +36,7 @@ EDITS = {
         "workflow/presets/smoke.yaml",
         "pass_rate: [0, 0.5]",
         "pass_rate: [0, 0.4]",
-        {"dataset": 1, "rl": 1, "evaluate": 2, "scores": 1, "figure": 1, **END},
+        {"filtered_dataset": 1, "rl": 1, "evaluate": 2, "scores": 1, "figure": 1, **END},
     ),
     "a color in `figures/figure4.py`": (
         f"{LIBRARY}/presentation/figures/figure4.py",
