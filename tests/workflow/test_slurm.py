@@ -83,7 +83,7 @@ def test_every_rule_asks_for_more_at_its_second_attempt(tmp_path):
     for file in (folder / "workflow/rules").glob("*.smk"):
         file.write_text(re.sub(r"    message:\n        .*\n", "", file.read_text()))
     first = list_resources("1")
-    assert len(first) == 10
+    assert len(first) == 12
     assert list_resources("2") == {rule: [2 * memory, 2 * time] for rule, (memory, time) in first.items()}
 
 

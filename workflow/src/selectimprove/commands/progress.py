@@ -34,6 +34,7 @@ RESUMED = re.compile(r"^\d\d:\d\d:\d\d going on from \S*checkpoint-(\d+)$", re.M
 EVALUATED = re.compile(r"^\d\d:\d\d:\d\d \S+ step \d+ on \S+: ", re.MULTILINE)
 LOOP = re.compile(r"^\d\d:\d\d:\d\d loop took ([\d.]+) s ", re.MULTILINE)
 SPECS = {"pretrain": PretrainSpec, "sft": SFTSpec, "rl": RLSpec, "evaluate": EvaluationSpec}
+ALIKE = {"pass_rates": "evaluate", "filtered_dataset": "dataset"}  # by whose jobs these are timed, if by no own
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ class Rates:
 
     def find(self, job: Job) -> Speed | None:
         """Return the speed of jobs like this one, None where nothing is known of its rule."""
-        return self.topics.get((job.rule, job.topic)) or self.rules.get(job.rule)
+        return self.topics.get((job.rule, job.topic)) or self.rules.get(job.rule) or self.rules.get(ALIKE.get(job.rule))
 
     def estimate(self, job: Job, factor: float = 1.0) -> float | None:
         """Return the seconds that a job takes, None where nothing is known of its rule; factor: of its loop."""
