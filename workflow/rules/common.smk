@@ -178,9 +178,14 @@ def list_base_input(wildcards):
     return [experiment.model.source] if Path(experiment.model.source).is_dir() else []
 
 
+def list_data(dataset, seed, *splits):
+    """Return the files of these splits of a data set, and that of its task."""
+    folder = find_data_folder(dataset, seed)
+    return [*(f"{folder}/{split}.jsonl" for split in splits), f"{folder}/task.json"]
+
+
 def list_sft_data(wildcards):
-    folder = find_data_folder(experiment.sft_values[wildcards.sft_run]["dataset"], wildcards.seed)
-    return [f"{folder}/{name}" for name in ("train.jsonl", "validation.jsonl", "task.json")]
+    return list_data(experiment.sft_values[wildcards.sft_run]["dataset"], wildcards.seed, "train", "validation")
 
 
 def find_start_folder(wildcards):
@@ -195,26 +200,18 @@ def find_start_checkpoint(wildcards, input):
     return find_last_checkpoint(input.start, experiment.rl_values[wildcards.rl_run]["start"])
 
 
-def list_candidates(wildcards):
-    folder = find_data_folder(wildcards.dataset, wildcards.seed)
-    return [f"{folder}/train.jsonl", f"{folder}/task.json"]
-
-
 def list_filter_inputs(wildcards):
-    """Return what a data set is filtered from, by name; {} for one that is not filtered."""
-    own = experiment.filters.get(wildcards.dataset)
-    if own is None:
-        return {}
-    folder = find_data_folder(own.candidates, wildcards.seed)
+    """Return what a data set is filtered from, by name."""
+    own = experiment.filters[wildcards.dataset]
     return {
         "pass_rates": f"{RESULTS}/pass_rates/{own.candidates}/seed{wildcards.seed}/{own.run}.parquet",
-        "candidates": [f"{folder}/{name}" for name in ("train.jsonl", "validation.jsonl", "test.jsonl", "task.json")],
+        "candidates": list_data(own.candidates, wildcards.seed, "train", "validation", "test"),
         "checkpoints": find_checkpoints_folder(own.run, wildcards.seed),
     }
 
 
 def tell_filter_inputs(wildcards, input):
-    """Return the words of a command that tell a job what it filters."""
+    """Return the words of a command that tell a job what it filters; none where it filters nothing."""
     own = experiment.filters.get(wildcards.dataset)
     if own is None:
         return []
@@ -224,13 +221,11 @@ def tell_filter_inputs(wildcards, input):
 
 
 def list_rl_data(wildcards):
-    folder = find_data_folder(experiment.rl_values[wildcards.rl_run]["dataset"], wildcards.seed)
-    return [f"{folder}/train.jsonl", f"{folder}/task.json"]
+    return list_data(experiment.rl_values[wildcards.rl_run]["dataset"], wildcards.seed, "train")
 
 
 def list_suite_data(wildcards):
-    folder = find_data_folder(experiment.suites[wildcards.suite].dataset, wildcards.seed)
-    return [f"{folder}/test.jsonl", f"{folder}/task.json"]
+    return list_data(experiment.suites[wildcards.suite].dataset, wildcards.seed, "test")
 
 
 def list_figure_scores(name):

@@ -49,7 +49,7 @@ use rule dataset as filtered_dataset with:
 rule pass_rates:
     input:
         checkpoints=lambda wildcards: find_checkpoints_folder(wildcards.run, wildcards.seed),
-        data=list_candidates,
+        data=lambda wildcards: list_data(wildcards.dataset, wildcards.seed, "train"),
     output:
         f"{RESULTS}/pass_rates/{{dataset}}/seed{{seed}}/{{run}}.parquet",
     log:

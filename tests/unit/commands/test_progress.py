@@ -4,7 +4,7 @@ import logging
 import shutil
 
 import pytest
-from configurations import load
+from configurations import PRESETS, load
 from made_jobs import make_job, write_log
 
 from selectimprove.commands.failures import describe_failure
@@ -20,6 +20,7 @@ from selectimprove.commands.progress import (
     read_timings,
     schedule,
 )
+from selectimprove.experiment.config import load_files
 from selectimprove.experiment.jobs import Job, list_jobs
 from selectimprove.provenance.marks import mark_folder
 
@@ -247,6 +248,16 @@ def test_training_that_went_on_tells_no_time(jobs, results):
     log = results / job.log
     log.write_text(f"12:00:00 going on from resume/checkpoint-100\n{log.read_text()}")
     assert set(read_timings(results)) == {data.key}
+
+
+def test_jobs_of_filtered_data_are_timed_by_the_work_in_them(results):
+    jobs = {job.key: job for job in list_jobs(load_files([PRESETS / "smoke.yaml"]))}
+    keys = ["dataset/rl_2_5_seed0", "pass_rates/rl_2_5_seed0_FB", "filtered_dataset/rl_2_5_at_0_50_seed0"]
+    for key in keys:
+        make_job(jobs[key], results)
+    timings = read_timings(results)
+    assert {key: timing.units for key, timing in timings.items()} == {key: jobs[key].units for key in keys}
+    assert timings[keys[1]].units > 1
 
 
 def make_chain(*jobs):

@@ -20,7 +20,7 @@ from typing import Any
 
 from selectimprove.commands.failures import STATUS, describe_failure, read_log
 from selectimprove.experiment.jobs import Job, describe_work
-from selectimprove.experiment.specs import EvaluationSpec, PretrainSpec, RLSpec, SFTSpec, read_spec
+from selectimprove.experiment.specs import EvaluationSpec, PassRateSpec, PretrainSpec, RLSpec, SFTSpec, read_spec
 from selectimprove.provenance.marks import is_copy
 from selectimprove.provenance.records import RECORD
 from selectimprove.tasks.specs import DataSpec
@@ -33,7 +33,13 @@ STEP = re.compile(
 RESUMED = re.compile(r"^\d\d:\d\d:\d\d going on from \S*checkpoint-(\d+)$", re.MULTILINE)
 EVALUATED = re.compile(r"^\d\d:\d\d:\d\d \S+ step \d+ on \S+: ", re.MULTILINE)
 LOOP = re.compile(r"^\d\d:\d\d:\d\d loop took ([\d.]+) s ", re.MULTILINE)
-SPECS = {"pretrain": PretrainSpec, "sft": SFTSpec, "rl": RLSpec, "evaluate": EvaluationSpec}
+SPECS = {
+    "pretrain": PretrainSpec,
+    "sft": SFTSpec,
+    "rl": RLSpec,
+    "pass_rates": PassRateSpec,
+    "evaluate": EvaluationSpec,
+}
 ALIKE = {"pass_rates": "evaluate", "filtered_dataset": "dataset"}  # by whose jobs these are timed, if by no own
 
 

@@ -165,13 +165,11 @@ def sample_texts(checkpoint: Path, problem: AnyProblem, text: TextForm, argument
     import transformers
 
     from selectimprove.measurement.evaluation import begin_first_step, encode_words, sample_strategy, write_openings
-    from selectimprove.training.models import decode_completion, encode_prompt, load_model, load_tokenizer
+    from selectimprove.training.models import decode_completion, encode_prompt, load_sampler
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    tokenizer, model = load_tokenizer(str(checkpoint)), load_model(str(checkpoint)).eval()
-    if torch.cuda.is_available():
-        model = model.cuda()
+    model, tokenizer = load_sampler(checkpoint)
     prompt = text.write_prompt(problem)
     words = {word: tokenizer(word, add_special_tokens=False)["input_ids"] for word in prompt.split()}
     if unknown := [word for word, ids in words.items() if tokenizer.unk_token_id in ids]:

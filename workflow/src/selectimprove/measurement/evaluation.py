@@ -25,8 +25,7 @@ from selectimprove.training.models import (
     decode_completion,
     encode_completion,
     encode_prompt,
-    load_model,
-    load_tokenizer,
+    load_sampler,
 )
 from selectimprove.training.sampling import sample_completions
 from selectimprove.training.trainers import log_loop
@@ -113,10 +112,7 @@ def evaluate_checkpoint(
     """Return the score table's rows of one checkpoint; digest: the checkpoint's; rows: the problems (see read_rows)."""
     suite, text = spec.suite, TEXT_FORMS[spec.text]
     torch.manual_seed(hash_seed("evaluation", spec.run, suite.name, spec.seed, checkpoint_step))
-    tokenizer = load_tokenizer(str(checkpoint))
-    model = load_model(str(checkpoint)).eval()
-    if torch.cuda.is_available():
-        model = model.cuda()
+    model, tokenizer = load_sampler(checkpoint)
     table = []
     for strategy in suite.forced_strategies or (None,):
         sampled = sample_strategy(

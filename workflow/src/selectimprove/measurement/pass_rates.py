@@ -17,7 +17,7 @@ from selectimprove.seeds import hash_seed
 from selectimprove.tasks.data import TASK_FILE, read_rows
 from selectimprove.tasks.rewards import verify_completion
 from selectimprove.tasks.texts import TEXT_FORMS
-from selectimprove.training.models import decode_completion, load_model, load_tokenizer
+from selectimprove.training.models import decode_completion, load_sampler
 from selectimprove.training.trainers import log_loop
 
 logger = logging.getLogger(__name__)
@@ -34,10 +34,7 @@ def measure_pass_rates(spec: PassRateSpec, checkpoint: Path, train_file: Path, t
     inputs = digest_inputs(train_file, train_file.with_name(TASK_FILE), checkpoint)
     rows, text = read_rows(train_file), TEXT_FORMS[spec.text]
     torch.manual_seed(hash_seed("pass_rates", spec.run, spec.dataset, spec.seed))
-    tokenizer = load_tokenizer(str(checkpoint))
-    model = load_model(str(checkpoint)).eval()
-    if torch.cuda.is_available():
-        model = model.cuda()
+    model, tokenizer = load_sampler(checkpoint)
     with log_loop():
         sampled = sample_strategy(
             model,

@@ -123,6 +123,12 @@ def load_model(source: str, revision: str | None = None, dtype: torch.dtype | No
     )
 
 
+def load_sampler(checkpoint: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the model of a checkpoint, ready to sample from, on the GPU if there is one, and its tokenizer."""
+    model = load_model(str(checkpoint)).eval()
+    return model.cuda() if torch.cuda.is_available() else model, load_tokenizer(str(checkpoint))
+
+
 def make_lora_config(lora: LoraSpec | None, revision: str | None = None) -> LoraConfig | None:
     """Return peft's configuration for the spec, None if all weights are trained; revision: the base's, on the hub."""
     if lora is None:
