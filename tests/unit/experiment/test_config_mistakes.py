@@ -412,7 +412,10 @@ def test_name_that_files_cannot_bear_is_refused(section, entry) -> None:
         load({f"{section}.{'x' * 101}": entry})
 
 
+RULE = r"^(?:use rule \w+ as |rule )(\w+)"
+
+
 def test_rules_whose_names_experiments_may_not_have_are_all_rules() -> None:
     files = [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
-    named = [name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE)]
+    named = [name for file in files for name in re.findall(RULE, file.read_text(), re.MULTILINE)]
     assert sorted(named) == sorted(RULES)
