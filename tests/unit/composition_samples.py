@@ -4,13 +4,13 @@ import itertools
 import re
 
 from hypothesis import settings
-from oracles import spell
+from oracles import move_questions, spell
 
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Composition, Problem
 from selectimprove.tasks.strategies import STRATEGIES, SUITED
 
-GAPS = {"symbolic": " ", "sentences": "\n"}
+GAPS = {"symbolic": " ", "symbolic_question_first": " ", "sentences": "\n"}
 few_examples = settings(max_examples=40)
 
 GF11_FIELD = Field(11, (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 10))
@@ -40,6 +40,7 @@ PIECES = {
         "opening of a line": "Answer:",
     },
 }
+PIECES["symbolic_question_first"] = PIECES["symbolic"]
 
 
 def find_given(part: Problem) -> int:
@@ -59,6 +60,8 @@ def find_content(problem) -> tuple:
 def split_prompt(prompt: str, form: str) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
     """Return (name asked for, word given, [(label, sign, operand word), ...]) of each part of a prompt."""
     parts = []
+    if form == "symbolic_question_first":
+        return split_prompt(move_questions(prompt), "symbolic")
     if form == "symbolic":
         words = prompt.split(" ")
         if words[0] == "M":
@@ -95,7 +98,7 @@ def split_prompt(prompt: str, form: str) -> list[tuple[str, str, list[tuple[str,
 def pays(completion: str, problem, form: str) -> bool:
     """Return whether there is exactly one answer line a part, the last of them at the end and right."""
     symbols = {spell(value, problem.task, form): value for value in problem.task.values}
-    if form == "symbolic":
+    if form.startswith("symbolic"):
         words = completion.split(" ")
         length = len(next(iter(symbols)).split())  # of a value
         lines = [words[place : place + 3 + 2 * length] for place, word in enumerate(words) if word == "A"]

@@ -26,7 +26,7 @@ def spell(value, task, form: str) -> str:
         case "Field":
             return f"e{task.elements.index(value)}"
         case "Programs":
-            return " ".join(value) if form == "symbolic" else f'"{value}"'
+            return " ".join(value) if form.startswith("symbolic") else f'"{value}"'
         case "Cups":
             return f"cup{value}"
     raise KeyError(task)
@@ -70,6 +70,11 @@ def calculate_cups(operation: tuple, value: int, task) -> int:
 
 
 CALCULATE = {"Field": calculate_field, "Programs": calculate_program, "Cups": calculate_cups}
+
+
+def move_questions(prompt: str) -> str:
+    """Return a prompt in symbolic_question_first with the name that each part asks for behind it."""
+    return re.sub(r"\b([xy]) (x (?:(?! [xy] x ).)+? \?)(?= [xy] x |$)", r"\2 \1", prompt)
 
 
 def solve_words(prompt: str, task, length: int, width: int, read_operation) -> list:
@@ -167,4 +172,9 @@ SOLVE = {
     ("Cups", "sentences"): lambda prompt, task: solve_lines(
         prompt, task, lambda words, cups: (words[0], cups[words[1]], cups[words[3]]), "the answer before"
     ),
+}
+SOLVE |= {
+    (name, "symbolic_question_first"): lambda prompt, task, solve=solve: solve(move_questions(prompt), task)
+    for (name, form), solve in SOLVE.items()
+    if form == "symbolic"
 }

@@ -31,9 +31,23 @@ def read_hours(lines, stage):
 
 def test_weights_and_jobs_are_those_of_the_preset(tiny, estimator):
     model = models.create_model(tiny.model.architecture, models.create_tokenizer(Field.shuffled(11, 0)))
-    assert estimator.weights == model.num_parameters()
+    assert estimator.count_weights("F") == model.num_parameters()
+    assert estimator.list_weights() == [model.num_parameters()]
     stages = [job.stage for job in estimator.list_jobs()]
     assert {stage: stages.count(stage) for stage in set(stages)} == {"sft": 3, "rl": 6, "evaluate": 42}
+
+
+def test_work_is_of_the_model_of_the_task(estimator):
+    changes = {"tasks.gf11.model": {"architecture": {"hidden_size": 64, "intermediate_size": 256}}}
+    smaller = doctor.Estimator(load(UNDRAWN | changes), offline=True)
+    ratio = smaller.count_weights("F") / estimator.count_weights("F")
+    assert 0.2 < ratio < 0.3
+    for find in (
+        lambda found: found.describe_training("F_rl_6_9", 0),
+        lambda found: found.describe_evaluation("F", "steps_6_9", 0),
+    ):
+        assert find(smaller).work == pytest.approx(ratio * find(estimator).work)
+        assert find(smaller).memory == pytest.approx(ratio * find(estimator).memory)
 
 
 def test_work_grows_with_the_run(tiny, estimator):
@@ -45,7 +59,7 @@ def test_work_grows_with_the_run(tiny, estimator):
     assert longer.work == pytest.approx(2 * job.work)
     # A pass to sample, one of the reference and one both ways: ten operations a weight and token.
     prompt, completion = estimator.measure_tokens("rl_6_9")
-    assert job.work == pytest.approx(100 * 32 * (prompt + 8 * completion) * 10 * estimator.weights)
+    assert job.work == pytest.approx(100 * 32 * (prompt + 8 * completion) * 10 * estimator.count_weights("F"))
     assert 6 * 4 + 7 < completion - 1 < 9 * 4 + 8
 
 
@@ -58,7 +72,7 @@ def test_pass_rates_are_counted_once_for_all_that_is_filtered_by_them():
     estimator = doctor.Estimator(load(UNDRAWN | changes | {"figures": {"bands": figure}}), offline=True)
     [job] = [job for job in estimator.list_jobs() if job.stage == "pass_rates"]
     prompt, completion = estimator.measure_tokens("pool")
-    assert job.work == pytest.approx(3200 * (prompt + 8 * completion) * 2 * estimator.weights)
+    assert job.work == pytest.approx(3200 * (prompt + 8 * completion) * 2 * estimator.count_weights("F"))
     assert job.benchmark == "pass_rates/pool_seed0_FB.tsv"
     assert estimator.tokens["hard"] == estimator.tokens["pool"]
 

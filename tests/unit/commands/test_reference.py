@@ -61,7 +61,7 @@ def test_every_key_of_the_configuration_has_a_row_or_a_heading(rows):
         "strict_versions": ("true or false", "", "`false`"),
         "resources.rl": ("mapping", "", "`{mem_mb: 2000, runtime: 60, gpu: 0}`"),
         "model.revision": ("text or null", "", "`null`"),
-        "model.text": ("text", "`symbolic`, `sentences`", "`symbolic`"),
+        "model.text": ("text", "`symbolic`, `symbolic_question_first`, `sentences`", "`symbolic`"),
         "execution.report_to": ("list", "any number, none twice; each: `clearml`, ", "`[]`"),
         "pretrain.muon": ("mapping or null", "", ""),
         "pretrain.muon.momentum": ("number", "at least 0, less than 1", "`0.95`"),

@@ -38,7 +38,10 @@ BAD = {
         {"tasks.gf11.symbol_map": "none"},
         r"tasks\.gf11\.symbol_map: 'none' .*allowed are fixed, per_problem",
     ),
-    "unknown text form": ({"model.text": "prose"}, r"model\.text: 'prose' .*allowed are symbolic, sentences"),
+    "unknown text form": (
+        {"model.text": "prose"},
+        r"model\.text: 'prose' .*allowed are symbolic, .*, sentences",
+    ),
     "unknown tracker": (
         {"execution.report_to": ["tensorbord"]},
         r"execution\.report_to\.0: 'tensorbord' is not allowed; allowed are clearml, .*tensorboard, ",
@@ -291,6 +294,18 @@ BAD = {
         r"rl\.F_rl_2_5\.micro_batches: found 4, must be a multiple of execution\.processes \(8\)",
     ),
     "scratch in sentences": ({"model.text": "sentences"}, r"model\.text: found 'sentences'; .*only symbolic"),
+    "scratch in sentences, for one task": (
+        {"tasks.gf11.model": {"text": "sentences"}},
+        r"^tasks\.gf11\.model\.text: found 'sentences'; .* reads only symbolic, symbolic_question_first$",
+    ),
+    "a source for one task": (
+        {"tasks.gf11.model": {"source": "scratch"}},
+        r"^tasks\.gf11\.model: unknown key 'source'; allowed are text, architecture$",
+    ),
+    "odd head size for one task": (
+        {"tasks.gf11.model": {"architecture": {"hidden_size": 36}}},
+        r"^tasks\.gf11\.model\.architecture\.hidden_size: found 36, .*\(4\)",
+    ),
     "odd head size": ({"model.architecture.heads": 3}, r"model\.architecture\.hidden_size: found 128, .*\(3\)"),
     # runs, suites and figures that name one another
     "start not declared": ({"rl.F_rl_2_5.start": "G"}, r"rl\.F_rl_2_5\.start: run 'G' is not declared; declared are F"),

@@ -23,6 +23,8 @@ from selectimprove.tasks.specs import TaskSpec
         {"execution.processes": 2},
         {"execution.sft_micro_batches": 2},
         {"tasks.gf11.pretrain": {"updates": 2001}},
+        {"tasks.gf11.model": {"architecture": {"layers": 4}}},
+        {"tasks.gf11.model": {"text": "symbolic_question_first"}},
         {"model.architecture.layers": 4},
         {"datasets.rl_6_9.kinds": {"evaluation": 0.75, "inversion": 0.25}},
         {"datasets.sft_B.sizes": {"train": 10}},
@@ -45,6 +47,7 @@ def test_figure_digest_follows_what_is_upstream(changes, experiment) -> None:
         {"rl.F_rl_2_5.beta": 0.1},
         {"suites.steps_2_5.temperature": 1.0},
         {"tasks.gf13": {"task": "field", "order": 13, "pretrain": {"updates": 2001}}},
+        {"tasks.small": {"task": "field", "order": 11, "model": {"architecture": {"layers": 1}}}},
         {"disk_gb": 2},
         {"strict_versions": True},
         {"execution.report_to": ["tensorboard"]},
@@ -116,6 +119,33 @@ def test_a_task_overrides_how_its_base_is_pretrained(experiment) -> None:
     assert spec.learning_rate == CONFIG["pretrain"]["learning_rate"]
     assert spec.task == TaskSpec("field", {"order": 13, "symbol_map": "fixed"})
     assert changed.make_pretrain_spec("gf11", 0) == experiment.make_pretrain_spec("gf11", 0)
+
+
+def test_a_task_overrides_its_model(experiment) -> None:
+    """All that its runs are told has its architecture and its text form; what is made for others stays the same."""
+    model = {"text": "symbolic_question_first", "architecture": {"hidden_size": 64, "heads": 2}}
+    changed = load(
+        {
+            "tasks.small": {"task": "field", "order": 11, "model": model},
+            "datasets.small_sft": {"task": "small", "strategies": {"forward": 1, "backward": 0}},
+            "datasets.small_rl": {"task": "small"},
+            "sft.small": {"dataset": "small_sft"},
+            "rl.small_rl": {"start": "small", "dataset": "small_rl"},
+            "suites.small": {"dataset": "small_rl"},
+        }
+    )
+    architecture = dataclasses.replace(experiment.model.architecture, hidden_size=64, heads=2)
+    own = dataclasses.replace(experiment.model, text="symbolic_question_first", architecture=architecture)
+    assert changed.make_pretrain_spec("small", 0).model == own
+    assert [changed.make_run_spec(run, 0).model for run in ("small", "small_rl")] == [own, own]
+    assert changed.make_data_spec("small_rl", 0).text == own.text
+    assert changed.make_evaluation_spec("small_rl", "small", 0).text == own.text
+    for make in (
+        lambda found: found.make_pretrain_spec("gf11", 0),
+        lambda found: found.make_run_spec("FB_rl_6_9", 0),
+        lambda found: found.make_evaluation_spec("FB", "steps_6_9", 0),
+    ):
+        assert make(changed) == make(experiment)
 
 
 def test_run_settings_say_what_a_run_was_taught_and_trained_on() -> None:

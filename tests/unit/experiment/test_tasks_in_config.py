@@ -72,11 +72,11 @@ MISTAKES = {
     "task that is no name": ({"tasks.gf11.task": 7}, r"^tasks\.gf11\.task: found 7, must be letters, digits"),
     "setting of another task": (
         {"tasks.gf11.letters": 5},
-        r"^tasks\.gf11: unknown key 'letters'; allowed are task, order, symbol_map, pretrain$",
+        r"^tasks\.gf11: unknown key 'letters'; allowed are task, order, symbol_map, model, pretrain$",
     ),
     "settings of the field in programs": (
         {"tasks.strings": {"task": "programs", "order": 11}},
-        r"^tasks\.strings: unknown key 'order'; allowed are task, length, letters, pretrain$",
+        r"^tasks\.strings: unknown key 'order' .*; allowed are task, length, letters, model, pretrain$",
     ),
     "setting that is missing": ({"tasks.gf13": {"task": "field"}}, r"^tasks\.gf13: the key 'order' is missing$"),
     "too few strings": (
@@ -175,7 +175,8 @@ def test_package_that_is_not_in_order_is_told_in_one_sentence(changes, message, 
 
 def test_setting_of_another_task_in_a_package_is_told(install) -> None:
     install()
-    assert refuse(use(order=11)) == "tasks.cups: unknown key 'order'; allowed are task, cups, pretrain"
+    told = refuse(use(balls=11))
+    assert told == "tasks.cups: unknown key 'balls'; allowed are task, cups, model, pretrain"
     assert refuse(use(cups=2)) == "tasks.cups.cups: found 2, must be at least 3"
 
 

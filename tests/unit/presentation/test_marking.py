@@ -9,6 +9,7 @@ from selectimprove.presentation.marking import MarkedPiece, mark_completion
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem, compose_problems
 from selectimprove.tasks.strategies import OPENED_STRATEGIES, STRATEGIES, SUITED, read_completion
+from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.texts import TEXT_FORMS
 
 SYMBOLIC, SENTENCES = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
@@ -41,7 +42,11 @@ def find_wrong_piece(completion, problem, text) -> int | None:
     place = 0
     written = [completion] if len(problem.parts) == 1 else text.split_parts(completion, problem.task)
     for part, own in zip(problem.parts, written, strict=False):
-        mark = f"L{part.first_label} ? {part.unknown} " if len(problem.parts) > 1 and text is SYMBOLIC else ""
+        mark = (
+            f"L{part.first_label} ? {part.unknown} "
+            if len(problem.parts) > 1 and isinstance(text, SymbolicText)
+            else ""
+        )
         if not own.startswith(mark):
             return place
         own = own.removeprefix(mark)

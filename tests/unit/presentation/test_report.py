@@ -32,6 +32,7 @@ from selectimprove.presentation.report import (
 )
 from selectimprove.tasks.data import read_rows
 from selectimprove.tasks.strategies import FAILURES
+from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.texts import TEXT_FORMS
 
 PACKAGE = Path(selectimprove.__file__).parent
@@ -90,7 +91,7 @@ def test_completions_cannot_break_out_of_their_script(page):
     assert any(wild in text for text in texts)
 
 
-@pytest.fixture(scope="module", params=["symbolic", "sentences"])
+@pytest.fixture(scope="module", params=[*TEXT_FORMS])
 def described(request, tmp_path_factory):
     """Return the data of the explorer, the rows of the problems and the sample that it is of, and the text form."""
     made = write_preset(tmp_path_factory.mktemp("preset"), request.param)
@@ -139,7 +140,7 @@ def test_prompt_is_cut_before_its_steps(text, problem):
     prompt = text.write_prompt(problem)
     pieces = cut_prompt(prompt, problem, text)
     assert " ".join(pieces) == prompt
-    if text is not TEXT_FORMS["symbolic"]:  # sentences have a line a step as they are
+    if not isinstance(text, SymbolicText):  # sentences have a line a step as they are
         assert pieces == [prompt]
         return
     labels = [label for part in problem.parts for label in range(part.first_label, part.first_label + part.steps)]

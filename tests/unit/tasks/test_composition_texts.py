@@ -50,6 +50,8 @@ def test_written_forms_are_pinned() -> None:
     """The texts of one composition to the letter: a change of form is a change of every model."""
     symbolic, sentences = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
     assert symbolic.write_prompt(PROBLEM) == "x e2 L7 + e5 L8 * e9 y ? ? y x ? L9 + e4 y A ? x"
+    first = TEXT_FORMS["symbolic_question_first"]
+    assert first.write_prompt(PROBLEM) == "y x e2 L7 + e5 L8 * e9 y ? ? x x ? L9 + e4 y A ?"
     assert sentences.write_prompt(PROBLEM) == (
         f"{INTRO}Start: x = e2.\nStep 7: add e5.\nStep 8: multiply by e9.\nEnd: y is not known.\nWhat is y?\n"
         "Start: x is not known.\nStep 9: add e4.\nEnd: y = the answer before.\nWhat is x?"
@@ -91,6 +93,11 @@ def test_mutated_prompts_are_read_exactly_or_refused(text, problem, data) -> Non
 
 
 MALFORMED = {
+    "symbolic_question_first": {
+        "second question last": "y x e2 L7 + e5 y ? ? x ? L8 + e4 y A ? x",
+        "one question for both": "y x e2 L7 + e5 y ? x ? L8 + e4 y A ?",
+        "half a part at the end": "y x e2 L7 + e5 y ? ? x x ? L8 + e4",
+    },
     "symbolic": {
         "first part given the answer before": "x A L7 + e5 y ? ? y x ? L8 + e4 y A ? x",
         "second part given a value": "x e2 L7 + e5 y ? ? y x ? L8 + e4 y e0 ? x",

@@ -16,7 +16,7 @@ from selectimprove.tasks.problems import sample_problems
 from selectimprove.tasks.specs import SPLITS, DatasetSpec, DataSpec, TaskSpec
 from selectimprove.tasks.texts import TEXT_FORMS
 
-VARIANTS = list(itertools.product(["fixed", "per_problem"], ["symbolic", "sentences"], [True, False]))
+VARIANTS = list(itertools.product(["fixed", "per_problem"], [*TEXT_FORMS], [True, False]))
 KEYS = {"id", "kind", "steps", "field_order", "start", "operations", "end", "first_label", "prompt", "answer"}
 
 

@@ -14,7 +14,7 @@ from selectimprove.tasks.strategies import STRATEGIES, write_solution
 from selectimprove.tasks.texts import TEXT_FORMS
 
 STRINGS = Programs(3, 5)
-SYMBOLIC, SENTENCES = TEXT_FORMS.values()
+SYMBOLIC, SENTENCES = TEXT_FORMS["symbolic"], TEXT_FORMS["sentences"]
 # bca: rotated cab, shifted ceb, reversed bec, swapped ebc.
 OPERATIONS = (("rotate", 2), ("shift", 1, 4), ("reverse",), ("swap", 0, 1))
 PROBLEM = Problem("evaluation", STRINGS, "bca", OPERATIONS)

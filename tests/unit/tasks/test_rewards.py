@@ -10,6 +10,7 @@ from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem
 from selectimprove.tasks.rewards import CUT, verify_completion
 from selectimprove.tasks.strategies import STRATEGIES, read_completion, write_solution
+from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.texts import TEXT_FORMS
 
 # 3 + 5 = 8, 8 * 7 = 1 in GF(11); the symbol of each element bears its number, so the answer is e1, and e10 exists.
@@ -32,6 +33,7 @@ FORMS = {
         "asked_only": "Answer: y = e1",
     },
 }
+FORMS["symbolic_question_first"] = FORMS["symbolic"]
 
 REWARDED = {
     "true trace": "{body}{gap}{answer}",
@@ -183,7 +185,7 @@ def test_all_true_traces_are_rewarded(text, strategy, problem) -> None:
 
 
 def write_answer(text, start: str, end: str) -> str:
-    return f"A x {start} y {end}" if text is TEXT_FORMS["symbolic"] else f"Answer: x = {start}, y = {end}"
+    return f"A x {start} y {end}" if isinstance(text, SymbolicText) else f"Answer: x = {start}, y = {end}"
 
 
 def spell_values(text, problem) -> list[str]:
@@ -204,7 +206,7 @@ def write_right_answers(text, problem) -> list[str]:
 @given(problem=problems(), data=st.data())
 def test_rewarded_if_and_only_if_the_one_answer_line_is_last_and_right(text, problem, data) -> None:
     """Completions put together from right, wrong and broken answer lines, traces and rubbish."""
-    gap, mark = (" ", "A") if text is TEXT_FORMS["symbolic"] else ("\n", "Answer:")
+    gap, mark = (" ", "A") if isinstance(text, SymbolicText) else ("\n", "Answer:")
     right = write_right_answers(text, problem)
     symbols = st.sampled_from(spell_values(text, problem))
     answers = st.builds(lambda start, end: write_answer(text, start, end), symbols, symbols)
@@ -222,7 +224,7 @@ def test_rewarded_if_and_only_if_the_one_answer_line_is_last_and_right(text, pro
 @given(problem=problems(), data=st.data())
 def test_edited_traces_are_rewarded_only_with_their_answer_line_whole(text, problem, data) -> None:
     completion = data.draw(mutations(text.write_completion(STRATEGIES["backward"](problem), problem.task)))
-    if text is TEXT_FORMS["symbolic"]:
+    if isinstance(text, SymbolicText):
         words = completion.split(" ")
         line = 3 + 2 * len(spell_values(text, problem)[0].split())
         last, answers = " ".join(words[-line:]), words.count("A")

@@ -12,6 +12,7 @@ from oracles import calculate
 from selectimprove.tasks.field import Field
 from selectimprove.tasks.problems import Problem
 from selectimprove.tasks.strategies import STRATEGIES, read_completion, write_solution
+from selectimprove.tasks.symbolic import SymbolicText
 from selectimprove.tasks.texts import TEXT_FORMS
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
@@ -155,7 +156,7 @@ def test_hand_written_traces(text, completion, strategy) -> None:
     """In symbolic words as they stand, and the same in sentences."""
     field = Field(11, tuple(range(11)))
     problem = Problem("evaluation", field, 3, (("add", 5), ("add", 1), ("multiply", 2)), first_label=7)
-    if text is not SYMBOLIC:
+    if not isinstance(text, SymbolicText):
         trace = SYMBOLIC.read_completion(completion, field)
         answered = dataclasses.replace(trace, answer=trace.answer or (0, 0))
         *lines, answer = text.split_pieces(text.write_completion(answered, field), field)
@@ -342,7 +343,7 @@ def test_truncation_is_no_answer(text, strategy, problem, data) -> None:
     """Cut between any two words, the first wrong step is the one that is not whole."""
     completion = write(problem, strategy, text)
     words = completion[: data.draw(st.sampled_from([match.start() for match in re.finditer(r"\s", completion)]))]
-    opening, step = (2, 4) if text is SYMBOLIC else (3, 7)
+    opening, step = (2, 4) if isinstance(text, SymbolicText) else (3, 7)
     written = len(words.split())
     whole_steps = min((written - opening) // step, problem.steps)
     reading = read_completion(words, problem, text)
@@ -357,9 +358,9 @@ def test_truncation_is_no_answer(text, strategy, problem, data) -> None:
 @given(problem=problems(FIELDS), data=st.data())
 def test_unreadable_step_is_a_lost_place(text, strategy, rubbish, problem, data) -> None:
     """Rubbish anywhere between the opening and the answer line loses the place there, not the answer."""
-    gap = " " if text is SYMBOLIC else "\n"
+    gap = " " if isinstance(text, SymbolicText) else "\n"
     completion = write(problem, strategy, text)
-    opening, step, answer = (2, 4, 5) if text is SYMBOLIC else (1, 1, 1)
+    opening, step, answer = (2, 4, 5) if isinstance(text, SymbolicText) else (1, 1, 1)
     parts = completion.split(gap)
     whole_steps = data.draw(st.integers(0, problem.steps))
     place = opening + step * whole_steps

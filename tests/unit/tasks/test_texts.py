@@ -71,7 +71,7 @@ def test_words_are_counted(text, strategy, problem) -> None:
     completion = text.write_completion(STRATEGIES[strategy](problem), problem.task)
     fewest, written = text.count_words(problem.task, problem.steps, 1), len(completion.split())
     assert fewest <= written
-    if text is TEXT_FORMS["symbolic"] or not isinstance(problem.task, Programs):  # whose expressions have more or fewer
+    if isinstance(text, SymbolicText) or not isinstance(problem.task, Programs):  # whose expressions have more or fewer
         assert fewest == written
 
 
@@ -126,6 +126,15 @@ MALFORMED = {
         "map beyond the field": "M e0 0 e1 1 e2 2 e3 3 e4 9 x e4 L7 + e2 y ? ? y",
         "trailing space": "x e2 L7 + e5 y ? ? y ",
         "trailing newline": "x e2 L7 + e5 y ? ? y\n",
+    },
+    "symbolic_question_first": {
+        "question last": "x e2 L7 + e5 y ? ? y",
+        "the wrong question": "x x e2 L7 + e5 y ? ?",
+        "no question": "x e2 L7 + e5 y ? ?",
+        "question at both ends": "y x e2 L7 + e5 y ? ? y",
+        "no steps": "y x e2 y ? ?",
+        "no end": "y x ? L7 + e5 y ? ?",
+        "nothing but the question": "y",
     },
     "sentences": {
         "no steps": "Start: x = e2.\nEnd: y is not known.\nWhat is y?",
@@ -184,6 +193,7 @@ def test_arbitrary_completions_never_raise(text, task, completion) -> None:
 
 NOT_ANSWERS = {
     "symbolic": ["A y e1 x e3", "A y e1", "A x e3", "A x e3 x e1", "A y e3 y e1", "A e3 e1", "A x e3 y e1 y e1"],
+    "symbolic_question_first": ["A y e1 x e3", "A y e1"],
     "sentences": [
         "Answer: y = e1, x = e3",
         "Answer: y = e1",

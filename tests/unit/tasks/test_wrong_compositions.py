@@ -319,7 +319,7 @@ STATED = dataclasses.replace(GF11_FIELD, stated=True)
 
 def list_scraps(form: str) -> list[str]:
     """Return what random texts are put together from: words of the vocabulary, or lines and parts of lines."""
-    if form == "symbolic":
+    if form.startswith("symbolic"):
         return [*SymbolicText().vocabulary(GF11_FIELD), *(["A", "x", "y"] * 8), "", "<pad>"]
     text = TEXT_FORMS[form]
     lines = f"{text.write_prompt(PROBLEM)}\n{write_suited(PROBLEM, text)}".split("\n")

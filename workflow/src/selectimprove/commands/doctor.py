@@ -186,8 +186,9 @@ class Estimator:
         self.experiment = experiment
         tasks = [make_task(spec, experiment.seeds[0]) for spec in experiment.tasks.values()]
         largest = max(tasks, key=lambda task: len(SymbolicText().vocabulary(task)))
-        self.model, self.tokenizer = load_shape(experiment.model, largest, offline)
-        self.weights = self.model.num_parameters()
+        shapes = {model: load_shape(model, largest, offline) for model in dict.fromkeys(experiment.models.values())}
+        self.models = {task: shapes[model][0] for task, model in experiment.models.items()}
+        _, self.tokenizer = next(iter(shapes.values()))
         self.tokens = {name: self.measure_tokens(name) for name in experiment.datasets}
 
     def measure_tokens(self, name: str) -> tuple[float, float]:
@@ -204,30 +205,39 @@ class Estimator:
             completions.append(len(encode_completion(self.tokenizer, solution)))
         return sum(prompts) / len(prompts), sum(completions) / len(completions)
 
-    def measure_memory(self, lora: LoraSpec | None, references: int) -> float:
+    def list_weights(self) -> list[int]:
+        """Return how many weights the models have, each size once."""
+        return sorted({model.num_parameters() for model in self.models.values()})
+
+    def count_weights(self, run: str) -> int:
+        """Return how many weights the model of a run has."""
+        return self.models[self.experiment.find_task(run)].num_parameters()
+
+    def measure_memory(self, run: str, lora: LoraSpec | None, references: int) -> float:
         """Return the bytes of a trainer's weights and state; references: models beside the trained one."""
-        frozen = 0 if lora is None else self.weights * find_dtype().itemsize
-        trained = count_trained(self.model, lora) * BYTES_TRAINED
-        return frozen + trained + (references * self.weights * 4 if lora is None else 0)
+        weights = self.count_weights(run)
+        frozen = 0 if lora is None else weights * find_dtype().itemsize
+        trained = count_trained(self.models[self.experiment.find_task(run)], lora) * BYTES_TRAINED
+        return frozen + trained + (references * weights * 4 if lora is None else 0)
 
     def describe_training(self, run: str, seed: int) -> Job:
         """Return the job of an SFT or RL run."""
         spec = self.experiment.make_run_spec(run, seed)
-        work = self.weights * count_training(self.experiment, run, seed, self.tokens)
+        work = self.count_weights(run) * count_training(self.experiment, run, seed, self.tokens)
         stage = "rl" if isinstance(spec, RLSpec) else "sft"
         references = 1 if stage == "rl" and spec.beta else 0
-        return Job(stage, f"{stage}/{run}_seed{seed}.tsv", work, self.measure_memory(spec.lora, references))
+        return Job(stage, f"{stage}/{run}_seed{seed}.tsv", work, self.measure_memory(run, spec.lora, references))
 
     def describe_evaluation(self, run: str, suite: str, seed: int) -> Job:
         """Return the job that evaluates a run on a suite."""
-        work = self.weights * count_evaluation(self.experiment, run, suite, seed, self.tokens)
-        memory = self.weights * find_dtype().itemsize
+        work = self.count_weights(run) * count_evaluation(self.experiment, run, suite, seed, self.tokens)
+        memory = self.count_weights(run) * find_dtype().itemsize
         return Job("evaluate", f"evaluate/{run}_seed{seed}_{suite}.tsv", work, memory)
 
     def describe_pass_rates(self, run: str, dataset: str, seed: int) -> Job:
         """Return the job that measures the pass rates of a run on a data set."""
-        work = self.weights * count_pass_rates(self.experiment, run, dataset, seed, self.tokens)
-        memory = self.weights * find_dtype().itemsize
+        work = self.count_weights(run) * count_pass_rates(self.experiment, run, dataset, seed, self.tokens)
+        memory = self.count_weights(run) * find_dtype().itemsize
         return Job("pass_rates", f"pass_rates/{dataset}_seed{seed}_{run}.tsv", work, memory)
 
     def list_jobs(self) -> list[Job]:
@@ -264,7 +274,7 @@ def describe_needs(experiment: Experiment, benchmarks: Path, offline: bool) -> l
     speed = measure_speed(threads)
     device = "a GPU" if torch.cuda.is_available() else f"{threads} threads"
     lines = [
-        f"base model: {estimator.weights / 1e6:,.1f} million weights",
+        f"base model: {' or '.join(f'{weights / 1e6:,.1f}' for weights in estimator.list_weights())} million weights",
         f"matrix products, measured now on {device}: {speed / 1e9:,.0f} GFLOP/s",
     ]
     for stage in ("sft", "rl", "pass_rates", "evaluate"):

@@ -142,7 +142,9 @@ def write_reference() -> str:
     config = yaml.safe_load((CHECKOUT / "config.yaml").read_text(encoding="utf-8"))
     sections = schema["properties"]
     # The keys of a section are told there, also if a task further up may override them.
-    reference = Reference(schema["$defs"], {own["$ref"]: name for name, own in sections.items() if "$ref" in own})
+    shared = {own["$ref"]: f"model.{name}" for name, own in sections["model"]["properties"].items() if "$ref" in own}
+    shared |= {own["$ref"]: name for name, own in sections.items() if "$ref" in own}
+    reference = Reference(schema["$defs"], shared)
     told = {name: reference.find_keys(name, own) for name, own in sections.items()}
     on_top = {"properties": {name: own for name, own in sections.items() if told[name] is None}}
     introduction = INTRODUCTION.replace("NAME", schema["$defs"]["name"]["allowed"])

@@ -56,6 +56,7 @@ RULES = (
     *("all", "claims", "convert", "crate", "data", "dataset", "evaluate", "figure", "filtered_dataset"),
     *("list_runs", "pass_rates", "pretrain", "report", "rl", "scores", "sft", "table", "verify"),
 )
+BASE_KEYS = ("model", "pretrain")  # of a task: what its base overrides; all else are settings
 FILTER_KEYS = ("from", "filter", "sizes")  # of a data set that is filtered; all else is as in its candidates
 PICKLE_SUFFIXES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 
@@ -100,11 +101,11 @@ def load_task(name: str, values: dict[str, Any]) -> TaskSpec:
     """Return the spec of a task; `values` must have the settings of that task, and no others."""
     try:
         task = find_task(values["task"])
-        given = {key: value for key, value in values.items() if key not in ("task", "pretrain")}
+        given = {key: value for key, value in values.items() if key not in ("task", *BASE_KEYS)}
         settings = fill_settings(values["task"], given)
     except ValueError as error:
         raise ConfigError(f"tasks.{name}.task: {error}") from error
-    own = {"task": {}, **task.SETTINGS, "pretrain": {}}
+    own = {"task": {}, **task.SETTINGS, **{key: {} for key in BASE_KEYS}}
     closed = {"type": "object", "additionalProperties": False, "required": list(task.SETTINGS), "properties": own}
     of_entry = {"properties": {"tasks": {"properties": {name: closed}}}}
     check_schema({"tasks": {name: {"task": values["task"], **settings}}}, of_entry)
@@ -153,8 +154,8 @@ def find_packaged_file(source: str) -> Path:
     return file
 
 
-def check_model(values: dict[str, Any]) -> ModelSpec:
-    """Return the model spec.
+def check_model(place: str, values: dict[str, Any]) -> ModelSpec:
+    """Return the model spec; place: the key that its values stand under, or override others under.
 
     A folder must hold weights in safetensors and no pickle, a hub id be pinned, a package hold the file that is named.
     A "~" at the beginning of a folder is a home folder; the spec has its path.
@@ -167,8 +168,11 @@ def check_model(values: dict[str, Any]) -> ModelSpec:
             raise ConfigError(f"model.source: found {source!r}, whose home folder is not known") from error
     looks_local = Path(source).is_dir() or source.startswith((".", "/"))
     if source == "scratch":
-        if values["text"] != "symbolic":
-            raise ConfigError(f"model.text: found {values['text']!r}; the model from scratch reads only symbolic")
+        if not isinstance(TEXT_FORMS[values["text"]], SymbolicText):
+            known = [name for name, form in TEXT_FORMS.items() if isinstance(form, SymbolicText)]
+            raise ConfigError(
+                f"{place}.text: found {values['text']!r}; the model from scratch reads only {list_words(known)}"
+            )
     elif source.startswith(PACKAGED):
         find_packaged_file(source)
         if not re.fullmatch(r"[0-9a-f]{64}", values["revision"] or ""):
@@ -190,25 +194,27 @@ def check_model(values: dict[str, Any]) -> ModelSpec:
     architecture = values["architecture"]
     if architecture["hidden_size"] % (2 * architecture["heads"]):
         raise ConfigError(
-            f"model.architecture.hidden_size: found {architecture['hidden_size']}, "
+            f"{place}.architecture.hidden_size: found {architecture['hidden_size']}, "
             f"must be a multiple of twice the heads ({architecture['heads']})"
         )
     if (architecture["qk_norm"] is None) != (architecture["family"] == "qwen2"):
         raise ConfigError(
-            f"model.architecture.qk_norm: found {architecture['qk_norm']} with {architecture['family']}, "
+            f"{place}.architecture.qk_norm: found {architecture['qk_norm']} with {architecture['family']}, "
             "must be a number with qwen3, null with qwen2"
         )
     return build_spec(ModelSpec, {**values, "source": source})
 
 
-def check_datasets(entries: dict[str, dict], tasks: dict[str, Task], text: str) -> dict[str, DatasetSpec]:
+def check_datasets(
+    entries: dict[str, dict], tasks: dict[str, Task], models: dict[str, ModelSpec]
+) -> dict[str, DatasetSpec]:
     """Return the data set specs: shares sum to 1, labels suffice, and enough distinct problems exist."""
     specs = {}
     for name, values in entries.items():
         place = f"datasets.{name}"
         check_reference(f"{place}.task", values["task"], "task", tasks)
         steps, parts = (parse_range(f"{place}.{key}", values[key]) for key in ("steps", "parts"))
-        pool = TEXT_FORMS[text].label_pool
+        pool = TEXT_FORMS[models[values["task"]].text].label_pool
         if pool is not None and steps[1] * parts[1] > pool:
             raise ConfigError(
                 f"{place}.steps: found {values['steps']} in {values['parts']} parts, "
@@ -319,10 +325,10 @@ def check_starts(rl: dict[str, dict], sft: dict[str, dict]) -> None:
             seen.append(start)
 
 
-def check_budget(place: str, budget: int, dataset: DatasetSpec, task: Task, text: str) -> None:
+def check_budget(place: str, budget: int, dataset: DatasetSpec, task: Task, models: dict[str, ModelSpec]) -> None:
     """Raise ConfigError if the token budget cannot hold the longest trace and its end-of-sequence token."""
     steps, parts = dataset.steps[1], dataset.parts[1]
-    needed = TEXT_FORMS[text].count_words(task, steps, parts) + 1
+    needed = TEXT_FORMS[models[dataset.task].text].count_words(task, steps, parts) + 1
     if budget < needed:
         longest = f"{steps} steps" if parts == 1 else f"{parts} parts of {steps} steps"
         raise ConfigError(
@@ -547,9 +553,14 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
     merged = merge_sections(config)
     specs = {name: load_task(name, values) for name, values in merged["tasks"].items()}
     tasks = {name: make_task(spec, config["seeds"][0]) for name, spec in specs.items()}
-    model = check_model(config["model"])
-    text = model.text
-    datasets = check_datasets(merged["datasets"], tasks, text)
+    model = check_model("model", config["model"])
+    models = {
+        name: check_model(f"tasks.{name}.model", merge_defaults(config["model"], values["model"]))
+        if "model" in values
+        else model
+        for name, values in merged["tasks"].items()
+    }
+    datasets = check_datasets(merged["datasets"], tasks, models)
     pretrain = {
         name: check_pretraining(
             f"tasks.{name}.pretrain" if "pretrain" in values else "pretrain",
@@ -575,7 +586,7 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
             )
         if (values["prompts_per_step"] * values["completions_per_prompt"]) % values["micro_batches"]:
             raise ConfigError(f"rl.{run}.micro_batches: found {values['micro_batches']}, must divide the completions")
-        check_budget(f"rl.{run}", values["max_completion_tokens"], dataset, tasks[dataset.task], text)
+        check_budget(f"rl.{run}", values["max_completion_tokens"], dataset, tasks[dataset.task], models)
     filters = check_filters(merged["datasets"], merged["sft"], merged["rl"])
     check_execution(config["execution"], merged["sft"], merged["rl"])
     for suite, values in merged["suites"].items():
@@ -587,7 +598,7 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
                 f"those of {source}"
             )
         dataset = datasets[values["dataset"]]
-        check_budget(f"suites.{suite}", values["max_completion_tokens"], dataset, tasks[dataset.task], text)
+        check_budget(f"suites.{suite}", values["max_completion_tokens"], dataset, tasks[dataset.task], models)
         if (values["problems"] or 0) > dataset.sizes["test"]:
             raise ConfigError(
                 f"suites.{suite}.problems: found {values['problems']}, "
@@ -601,6 +612,7 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
         seeds=tuple(config["seeds"]),
         tasks=Entries("tasks", specs),
         model=model,
+        models=models,
         pretrain_values=pretrain,
         datasets=Entries("datasets", datasets),
         filters=filters,

@@ -77,6 +77,7 @@ class Experiment:
     seeds: tuple[int, ...]
     tasks: dict[str, TaskSpec]
     model: ModelSpec
+    models: dict[str, ModelSpec]  # of each task: as `model`, but for what the task overrides
     pretrain_values: dict[str, dict[str, Any]]
     datasets: dict[str, DatasetSpec]
     filters: dict[str, FilterSpec]  # of the data sets that are filtered
@@ -102,7 +103,8 @@ class Experiment:
     def make_data_spec(self, dataset: str, seed: int) -> DataSpec | FilteredDataSpec:
         if dataset in self.filters:
             return FilteredDataSpec(self.datasets[dataset], self.filters[dataset], seed)
-        return DataSpec(self.datasets[dataset], self.tasks[self.datasets[dataset].task], self.model.text, seed)
+        task = self.datasets[dataset].task
+        return DataSpec(self.datasets[dataset], self.tasks[task], self.models[task].text, seed)
 
     def list_data_specs(self, dataset: str, seed: int) -> list[Any]:
         """Return the spec of a data set, and those of its candidates and of their pass rates if it is filtered."""
@@ -124,7 +126,7 @@ class Experiment:
             samples=self.filters[filtered[0]].samples,
             temperature=sampled["temperature"],
             max_completion_tokens=sampled["max_completion_tokens"],
-            text=self.model.text,
+            text=self.models[self.datasets[dataset].task].text,
             threads=self.execution["threads"],
             seed=seed,
         )
@@ -133,15 +135,15 @@ class Experiment:
         return ConvertSpec(self.model)
 
     def make_pretrain_spec(self, task: str, seed: int) -> PretrainSpec:
-        values = {"model": self.model, "task": self.tasks[task], "seed": seed, **self.pretrain_values[task]}
+        values = {"model": self.models[task], "task": self.tasks[task], "seed": seed, **self.pretrain_values[task]}
         return build_spec(PretrainSpec, values)
 
     def make_sft_spec(self, run: str, seed: int) -> SFTSpec:
-        given = {"run": run, "model": self.model, "seed": seed, **self.execution}
+        given = {"run": run, "model": self.models[self.find_task(run)], "seed": seed, **self.execution}
         return build_spec(SFTSpec, {**given, **self.sft_values[run]})
 
     def make_rl_spec(self, run: str, seed: int) -> RLSpec:
-        given = {"run": run, "model": self.model, "seed": seed}
+        given = {"run": run, "model": self.models[self.find_task(run)], "seed": seed}
         given |= {key: self.execution[key] for key in ("processes", "threads")}
         return build_spec(RLSpec, {**given, **self.rl_values[run]})
 
@@ -194,7 +196,7 @@ class Experiment:
             training=training,
             checkpoint_steps=tuple(steps if self.suites[suite].checkpoints == "all" else steps[-1:]),
             suite=self.suites[suite],
-            text=self.model.text,
+            text=self.models[self.find_task(run)].text,
             threads=self.execution["threads"],
             seed=seed,
         )

@@ -1,6 +1,7 @@
 """The text form of the tiny model: symbolic words, a token each."""
 
 import re
+from dataclasses import dataclass
 
 from selectimprove.tasks.problems import AnyProblem, Mark, Problem
 from selectimprove.tasks.prompts import BEFORE, Given, build_problem
@@ -8,9 +9,15 @@ from selectimprove.tasks.task import WORDS, Task, Value
 from selectimprove.tasks.traces import NAMES, Trace, TraceStep
 
 
+@dataclass(frozen=True)
 class SymbolicText:
-    """Words of the tiny tokenizer, one token each, separated by single spaces."""
+    """Words of the tiny tokenizer, one token each, separated by single spaces.
 
+    asks_first: whether the name that a part of a prompt asks for stands before its chain instead of at its end. Prompts
+    then end in the same word whatever they ask.
+    """
+
+    asks_first: bool = False
     label_pool = 24
 
     def vocabulary(self, task: Task) -> list[str]:
@@ -30,22 +37,24 @@ class SymbolicText:
             words += self.write_chain(part, *((given, "?") if asks_end else ("?", given)), part.unknown)
         return " ".join(words)
 
-    @staticmethod
-    def write_chain(problem: Problem, start: str, end: str, asked: str) -> list[str]:
+    def write_chain(self, problem: Problem, start: str, end: str, asked: str) -> list[str]:
         """Return the words of one part of a prompt; start, end: what stands there for the ends of the chain."""
         words = ["x", start]
         for label, operation in enumerate(problem.operations, problem.first_label):
             words += [f"L{label}", problem.task.write_operation(operation)]
-        return [*words, "y", end, "?", asked]
+        words += ["y", end, "?"]
+        return [asked, *words] if self.asks_first else [*words, asked]
 
     def read_prompt(self, prompt: str, task: Task) -> AnyProblem:
         words = prompt.split(" ")
         parts, labels = [], []
         try:
             if task.stated:
-                task = task.read_statement(" ".join(words[: words.index("x")]))
-                words = words[words.index("x") :]
+                begin = next(place for place, word in enumerate(words) if word in NAMES)
+                task = task.read_statement(" ".join(words[:begin]))
+                words = words[begin:]
             while words:
+                self._take(self.asks_first, words)  # what it asks for follows from what it gives
                 start = self._take_end("x", words, task)
                 operations = []
                 while words[0].startswith("L"):
@@ -53,9 +62,9 @@ class SymbolicText:
                     written = self._take(task.operation_length, words)
                     operations.append(require(task.read_operation(written), written, f"an operation of {task.title}"))
                 parts.append((start, self._take_end("y", words, task), operations))
-                self._take(2, words)  # what it asks for follows from what it gives
+                self._take(1 if self.asks_first else 2, words)
             problem = build_problem(task, parts, labels[0])
-        except IndexError as error:
+        except (IndexError, StopIteration) as error:
             raise ValueError(f"not a symbolic prompt: {prompt!r}") from error
         if self.write_prompt(problem) != prompt:
             raise ValueError(f"not a symbolic prompt: {prompt!r}")

@@ -1,7 +1,7 @@
-"""The two text forms of a problem and of a completion: symbolic words and plain sentences.
+"""The text forms of a problem and of a completion: symbolic words and plain sentences.
 
-The model decides the form: `symbolic` for the tiny word-level tokenizer, `sentences` for a pretrained model. A
-completion is the same trace in both: an opening that names x or y and its value, one line a step, and an answer line
+The model decides the form: a symbolic one for the tiny word-level tokenizer, `sentences` for a pretrained model. A
+completion is the same trace in all: an opening that names x or y and its value, one line a step, and an answer line
 that gives both ends of the chain, of which only the one that was asked for counts.
 
     symbolic   x e3 L7 + e5 L8 * e2 y ? ? y         ->  x e3 L7 + e5 e9 L8 * e2 e1 A x e3 y e1
@@ -10,6 +10,8 @@ that gives both ends of the chain, of which only the one that was asked for coun
 The prompt of a composition states its parts in a row, where the word A (the answer before) stands for what a part is
 given; a completion is one such trace a part, each with its answer line. In symbolic words such a trace is preceded by
 its mark: the label of the part's first step, which says where in the prompt the part is, and what it asks, as there.
+
+In `symbolic_question_first` the name that is asked for stands before the chain: y x e3 L7 + e5 L8 * e2 y ? ?
 """
 
 from typing import Protocol
@@ -75,4 +77,8 @@ class TextForm(Protocol):
         ...
 
 
-TEXT_FORMS: dict[str, TextForm] = {"symbolic": SymbolicText(), "sentences": SentenceText()}
+TEXT_FORMS: dict[str, TextForm] = {
+    "symbolic": SymbolicText(),
+    "symbolic_question_first": SymbolicText(asks_first=True),
+    "sentences": SentenceText(),
+}

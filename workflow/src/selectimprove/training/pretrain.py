@@ -30,6 +30,7 @@ from selectimprove.tasks.problems import Problem
 from selectimprove.tasks.registry import make_task
 from selectimprove.tasks.strategies import STRATEGIES
 from selectimprove.tasks.symbolic import SymbolicText
+from selectimprove.tasks.texts import TEXT_FORMS
 from selectimprove.tasks.traces import NAMES
 from selectimprove.training.models import create_model, create_tokenizer
 from selectimprove.training.optimizers import make_optimizer
@@ -56,7 +57,7 @@ def write_log(spec: PretrainSpec, index: int) -> list[tuple[str, str]]:
     A continuation executes a part, or is a value of a quoted one behind its name. Where there are several parts, the
     label that opens each is a continuation, too, and the name that it asks for.
     """
-    text = SymbolicText()
+    text = TEXT_FORMS[spec.model.text]
     key = ("pretrain", "logs", spec.seed, index)
     stream = random_stream(*key)
     task = make_task(spec.task, spec.seed).vary(*key)
