@@ -352,6 +352,10 @@ BAD = {
     ),
     "SFT without completions": ({"sft.F.dataset": "rl_2_5"}, r"sft\.F\.dataset: 'rl_2_5' has no strategies"),
     "run of a figure not declared": ({"figures.figure2.runs": ["F", "G"]}, r"figures\.figure2\.runs: run 'G' is not"),
+    "pattern that no suite of a figure fits": (
+        {"figures.figure2.suites": ["hard_*"]},
+        r"figures\.figure2\.suites: suite 'hard_\*' is not declared; declared are",
+    ),
     "suite of a figure not declared": ({"figures.figure2.suites": ["hard"]}, r"figures\.figure2\.suites: suite 'hard'"),
     "suite of a table not declared": ({"tables.table1.suites": ["hard"]}, r"tables\.table1\.suites: suite 'hard'"),
     "figure without a module": (

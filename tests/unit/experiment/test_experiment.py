@@ -74,6 +74,11 @@ def test_lineage_and_training_names() -> None:
     assert trainings == {"FB": "sft", "FB_rl_2_5": "rl_2_5", "FB_rl_6_9": "rl_2_5+rl_6_9"}
 
 
+def test_patterns_among_the_suites_of_a_figure() -> None:
+    figures = load({"figures.figure4.suites": ["steps_6*", "steps_*"]}).figures
+    assert figures["figure4"]["suites"] == ["steps_6_9", "steps_2_5"]
+
+
 def test_patterns_among_the_runs_of_a_figure() -> None:
     figures = load({"figures.figure2.runs": ["FB*", "*_rl_6_9"]}).figures
     assert figures["figure2"]["runs"] == ["FB", "FB_rl_2_5", "FB_rl_6_9", "F_rl_6_9", "B_rl_6_9"]
@@ -163,6 +168,15 @@ def test_run_settings_say_what_a_run_was_taught_and_trained_on() -> None:
     assert experiment.describe_run("B_rl_6_9")["model"] == "B"
     assert (experiment.describe_run("F")["model"], experiment.describe_run("F")["sft_learning_rate"]) == ("F", 0.1)
     assert (experiment.describe_run("F")["stage"], experiment.describe_run("F")["beta"]) == ("SFT", None)
+    of_base = ("text", "layer_weights", "log_forward_share")
+    assert [settings[column] for column in of_base] == ["symbolic", 3 * (4 * 128**2 + 3 * 128 * 512), 0.915]
+
+
+def test_run_settings_of_a_model_that_is_not_pretrained_here_lack_those_of_a_base() -> None:
+    changes = {"model.source": "owner/name", "model.revision": "0" * 40, "model.text": "sentences"}
+    settings = load(changes | {"rl.defaults.max_completion_tokens": 400, "suites.defaults.max_completion_tokens": 400})
+    found = settings.describe_run("FB_rl_6_9")
+    assert [found[column] for column in ("text", "layer_weights", "log_forward_share")] == ["sentences", None, None]
 
 
 def test_report_begins_with_the_core(experiment) -> None:

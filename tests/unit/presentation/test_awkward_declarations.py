@@ -26,12 +26,26 @@ from selectimprove.experiment.drawings import read_needs
 from selectimprove.experiment.experiment import ConfigError, find_module
 from selectimprove.measurement import analysis, decomposition
 
-FULL = expand_sections(merge_defaults(CONFIG, yaml.safe_load((PRESETS / "full.yaml").read_text())))
+
+def read_entries(preset: str) -> dict:
+    """Return the sections of a preset, with what it declares, without what it drops or changes of config.yaml."""
+    sections = yaml.safe_load((PRESETS / f"{preset}.yaml").read_text()).items()
+    return {
+        section: {name: own for name, own in entries.items() if own is not None and name != "defaults"}
+        for section, entries in sections
+        if isinstance(entries, dict)
+    }
+
+
+FULL = merge_defaults(CONFIG, yaml.safe_load((PRESETS / "full.yaml").read_text()))
+for preset in ("scale", "breakdown"):
+    FULL = merge_defaults(FULL, read_entries(preset))
+FULL = expand_sections(FULL)
 SHIPPED = load_experiment(FULL, SCHEMA)
 SMALL = {
     "datasets": {"defaults": {"sizes": {"train": 64, "validation": 8, "test": 48}}},
     "rl": {"defaults": {"updates": 4, "checkpoint_every": 4}},
-    "suites": {name: {"problems": None} for name in ("forced_2_5", "forced_6_9", "forced_10_15")}
+    "suites": {name: {"problems": None} for name, own in FULL["suites"].items() if own.get("problems")}
     | {"pass_6_9": {"problems": None, "completions_per_problem": 4}},
 }
 FILES = [
@@ -252,7 +266,9 @@ ALL = {file.stem if section == "figures" else f"table_{file.stem}" for section, 
 OVER_TIME = {"figure2", "figure3", "figure4", "failures", "forced_skill", "decomposition"}
 BY_RUN = OVER_TIME | {"pass_at_k", "coverage", "decomposition_summary", "table_decomposition"}
 BY_SETTING = {"rl_heatmap", "table_rl_ablation", "table_sft_ablation"}
-FORCED = {"forced_skill", "decomposition", "decomposition_summary", "table_decomposition", "curation"}
+FORCED = {"forced_skill", "decomposition", "decomposition_summary", "table_decomposition"} | {
+    *("curation", "scale", "breakdown"),
+}
 
 # Each awkward change, and the modules that draw what it makes of their declarations; the others refuse it.
 DRAWN = {
@@ -261,17 +277,17 @@ DRAWN = {
     add_twin: set(),
     add_near_twin: set(),
     add_many_runs: {"table_decomposition"},
-    drop_last_run: ALL - {"rl_heatmap", "text_variants", "table_rl_ablation"},
+    drop_last_run: ALL - {"breakdown", "rl_heatmap", "scale", "text_variants", "table_rl_ablation"},
     keep_sft_runs: {"difficulty", "diversity", "table_accuracy", "table_sft_ablation", "table_table1"},
     add_sft_run: set(),
     add_rl_run: ALL - {"table_sft_ablation"},
     name_a_run_as_a_model: {"table_sft_ablation"},
-    teach_what_suits: ALL - {"diversity"},
+    teach_what_suits: ALL - {"diversity", "scale"},
     ask_one_kind: {"figure2", "composition"} | BY_SETTING,
     ask_compositions: {"figure2", "composition"} | BY_SETTING,
     ask_few_problems: {"figure2", "composition"} | BY_SETTING,
     ask_few_in_forced_suites: ALL - FORCED,
-    ask_many_lengths: ALL - {"text_variants"},
+    ask_many_lengths: ALL - {"breakdown", "scale", "text_variants"},  # whose runs need suites of their own
     sample_once: ALL - {"coverage"},
     add_suite_of_the_same_problems: set(),
     add_other_suite: {"figure4", "difficulty"},

@@ -1,4 +1,4 @@
-"""The figures of mechanisms, from known scores: forced skill, decomposition, curation, pass@k, coverage, failures."""
+"""The figures of mechanisms, from known scores."""
 
 import pandas as pd
 import pytest
@@ -6,6 +6,7 @@ from synthetic_scores import make_rows
 
 from selectimprove.measurement import decomposition as decomposition_module
 from selectimprove.presentation.figures import (
+    breakdown,
     coverage,
     curation,
     decomposition,
@@ -13,7 +14,9 @@ from selectimprove.presentation.figures import (
     failures,
     forced_skill,
     pass_at_k,
+    scale,
 )
+from selectimprove.presentation.figures._style import PART_COLORS
 from selectimprove.presentation.tables import decomposition as decomposition_table
 from selectimprove.tasks.specs import KINDS
 from selectimprove.tasks.strategies import SUITED
@@ -159,6 +162,56 @@ def test_curation_has_both_parts_and_the_gain_by_band(scores):
 def test_bands_are_in_the_order_of_their_rates():
     bands = ["0-0.1", "0.02-0.5", "0.1-0.5", "0.1-1", "all"]
     assert curation.sort_bands({*reversed(bands)}) == bands
+
+
+def test_scale_has_both_parts_the_gain_and_where_it_began_by_size():
+    """A small model that only selects, a larger one that only improves."""
+    sizes = {"FB": 800_000, "FBsmall": 200_000}
+    scores = pd.concat(
+        [
+            make_cells("FB", 0, 1.0, 0.4),
+            make_cells("FB_rl_6_9", 50, 1.0, 0.8),
+            make_cells("FBsmall", 0, 0.5, 0.4),
+            make_cells("FBsmall_rl_6_9", 50, 1.0, 0.4),
+        ],
+        ignore_index=True,
+    )
+    figure = scale.draw(scores.assign(model="FB", layer_weights=scores["sft_run"].map(sizes)))
+    assert [axes.get_title() for axes in figure.axes] == ["FB", ""]
+    for axes in figure.axes:
+        curves = {line.get_color(): line for line in axes.get_lines() if len(line.get_xdata()) == 2}
+        assert all(list(line.get_xdata()) == [0.2, 0.8] for line in curves.values() if line.get_marker() != "None")
+        heights = {color: list(line.get_ydata()) for color, line in curves.items()}
+        assert heights[scale.START_COLOR] == pytest.approx([20, 40])
+        assert heights["black"] == pytest.approx([20, 40])
+        assert heights[PART_COLORS["selection"]] == pytest.approx([20, 0], abs=1e-9)
+        assert heights[PART_COLORS["improvement"]] == pytest.approx([0, 40], abs=1e-9)
+
+
+def make_breakdown(chosen: float) -> pd.DataFrame:
+    """Two runs whose skills were alike, and of which one opens everything forward at the end."""
+    whole = [make_cells("FB", 0, 0.5, 0.4), make_cells("FB_rl_6_9", 50, chosen, 0.8)]
+    torn = [make_cells("FBtorn", 0, 0.5, 0.4), make_cells("FBtorn_rl_6_9", 50, 1.0, 0.8).assign(strategy="forward")]
+    scores = pd.concat([*whole, *torn], ignore_index=True)
+    is_torn = scores["sft_run"] == "FBtorn"
+    forms = is_torn.map({False: "symbolic", True: "symbolic_question_first"})
+    scores["correct"] &= ~(is_torn & (scores["forced_strategy"] == "backward"))  # nothing is left of its backward skill
+    return scores.assign(text=forms, log_forward_share=0.95, model="FB")
+
+
+def test_breakdown_has_the_choice_over_steps_in_a_map_and_against_the_gap_of_skills():
+    scores = make_breakdown(chosen=0.9)
+    choice = breakdown.measure_choice(scores).set_index("text")["choice"]
+    assert choice.to_dict() == {"symbolic": pytest.approx(0.8), "symbolic_question_first": pytest.approx(0)}
+    gaps = breakdown.measure_skill_gap(scores)
+    assert gaps.to_dict() == {"FB": pytest.approx(0), "FBtorn": pytest.approx(0.4)}
+    figure = breakdown.draw(scores)
+    first, second, matrix, against = figure.axes
+    assert [list(line.get_ydata()) for line in first.get_lines()] == [pytest.approx([50, 90]), pytest.approx([50, 10])]
+    assert [list(line.get_ydata()) for line in second.get_lines()] == [pytest.approx([50, 100])] * 2
+    assert [text.get_text() for text in matrix.texts] == ["80", "0"]
+    points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in against.get_lines()[:2]]
+    assert points == [pytest.approx((0, 80)), pytest.approx((40, 0))]
 
 
 def test_table_holds_each_length_and_the_range(scores):

@@ -61,6 +61,12 @@ def test_special_tokens_inside_a_completion_are_not_dropped():
     assert decode_completion(tokenizer, [*ids[:-2], tokenizer.pad_token_id, *ids[-2:]]).endswith("A x e0 y <pad> e4")
 
 
+def test_weights_of_the_layers_are_those_of_their_matrices():
+    model = create_model(ARCHITECTURE, create_tokenizer(GF11))
+    matrices = [weights for weights in model.model.layers.parameters() if weights.ndim == 2]
+    assert ARCHITECTURE.layer_weights == sum(weights.numel() for weights in matrices)
+
+
 def test_chat_template_wraps_the_prompt():
     tokenizer = create_tokenizer(GF11)
     tokenizer.chat_template = (

@@ -436,19 +436,31 @@ def merge_datasets(entries: dict[str, dict], defaults: dict[str, Any]) -> dict[s
     return merged
 
 
-def expand_figures(section: str, entries: dict[str, dict], known_runs: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the figures with the patterns among their runs replaced by the runs that match, and with all keys."""
-    expanded = {}
-    for name, values in entries.items():
-        runs: list[str] = []
-        for pattern in values["runs"]:
-            matching = fnmatch.filter(known_runs, pattern)
-            if not matching:
-                check_reference(f"{section}.{name}.runs", pattern, "run", known_runs)
-            runs += matching
-        filled = {"module": name, "experiment": DEFAULT_EXPERIMENT, **values}
-        expanded[name] = {**filled, "runs": list(dict.fromkeys(runs))}
-    return expanded
+def expand_patterns(place: str, patterns: list[str], what: str, known: list[str]) -> list[str]:
+    """Return the names that patterns stand for, each once. Raises ConfigError on one that fits none."""
+    names: list[str] = []
+    for pattern in patterns:
+        matching = fnmatch.filter(known, pattern)
+        if not matching:
+            check_reference(place, pattern, what, known)
+        names += matching
+    return list(dict.fromkeys(names))
+
+
+def expand_figures(
+    section: str, entries: dict[str, dict], runs: list[str], suites: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the figures with all keys, and with the patterns among their runs and suites replaced by what matches."""
+    return {
+        name: {
+            "module": name,
+            "experiment": DEFAULT_EXPERIMENT,
+            **values,
+            "runs": expand_patterns(f"{section}.{name}.runs", values["runs"], "run", runs),
+            "suites": expand_patterns(f"{section}.{name}.suites", values["suites"], "suite", suites),
+        }
+        for name, values in entries.items()
+    }
 
 
 def check_figures(section: str, experiment: Experiment) -> None:
@@ -462,8 +474,6 @@ def check_figures(section: str, experiment: Experiment) -> None:
             raise ConfigError(
                 f"{section}.{name}.experiment: found {values['experiment']!r}, must be none of {list_words(RULES)}"
             )
-        for suite in values["suites"]:
-            check_reference(f"{section}.{name}.suites", suite, "suite", experiment.suites)
         evaluated = {run for run, _ in experiment.list_figure_evaluations(values)}
         for run in values["runs"]:
             if run not in evaluated:
@@ -620,8 +630,8 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
         rl_values=Entries("rl", merged["rl"]),
         suites=Entries("suites", suites),
         execution=execution,
-        figures=Entries("figures", expand_figures("figures", config["figures"], runs)),
-        tables=Entries("tables", expand_figures("tables", config["tables"], runs)),
+        figures=Entries("figures", expand_figures("figures", config["figures"], runs, [*suites])),
+        tables=Entries("tables", expand_figures("tables", config["tables"], runs, [*suites])),
         claims=(),
     )
     for run, values in experiment.rl_values.items():

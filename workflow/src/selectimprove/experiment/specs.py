@@ -46,6 +46,11 @@ class ArchitectureSpec:
     initializer_range: float
     qk_norm: float | None
 
+    @property
+    def layer_weights(self) -> int:
+        """The weights of the matrices in the layers: those without embeddings, of Kaplan et al. (arXiv 2001.08361)."""
+        return self.layers * self.hidden_size * (4 * self.hidden_size + 3 * self.intermediate_size)
+
 
 @dataclass(frozen=True)
 class ModelSpec:
