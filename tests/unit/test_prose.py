@@ -1,11 +1,13 @@
-"""README and docs: what they link to is there."""
+"""README and docs: what they link to is there, and tables of results have the published numbers."""
 
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "results" / "published"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("results/published/*/README.md"))]
 LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -25,3 +27,33 @@ def test_links_lead_somewhere(page):
         assert linked.is_relative_to(ROOT), target
         if anchor:
             assert anchor in list_anchors(linked), f"{target}#{anchor}"
+
+
+def test_table_1_of_the_readme_is_the_published_one():
+    """Of each kind the paper's number, the mean of three seeds with the lowest and the highest, and SmolLM2's."""
+    tiny, smollm2 = (
+        pd.read_csv(PUBLISHED / preset / "table1.csv").set_index(["model", "training", "kind"])
+        for preset in ("tiny", "smollm2")
+    )
+    rows = re.findall(r"^\| (\w+), (SFT|RL [-0-9]+) \| (.+) \|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert len(rows) == len(tiny) / 3 == 9
+    for model, training, cells in rows:
+        expected = []
+        for kind in ("inversion", "evaluation"):
+            key = (model, training, kind)
+            own = 100 * tiny.loc[key, ["paper", "accuracy", "worst_seed", "best_seed"]].astype(float)
+            spread = f"{own['accuracy']:.1f} ({own['worst_seed']:.1f}-{own['best_seed']:.1f})"
+            other = f"{100 * smollm2.loc[key, 'accuracy']:.1f}" if key in smollm2.index else "-"
+            expected += [f"{own['paper']:.1f}", spread, other]
+        assert cells.split(" | ") == expected
+
+
+@pytest.mark.parametrize("name", ["table1", "claims"])
+def test_tables_of_the_results_are_the_published_ones(name):
+    """Row by row, but for columns that one of them leaves out."""
+    page = (ROOT / "docs" / "results.md").read_text("utf-8").splitlines()
+    table = [line.split(" | ") for line in (PUBLISHED / "tiny" / f"{name}.md").read_text("utf-8").splitlines()]
+    shown = [line.split(" | ") for line in page if line.split(" | ")[0] in {cells[0] for cells in table[2:]}]
+    assert len(shown) == len(table) - 2
+    for cells, row in zip(shown, table[2:], strict=True):
+        assert set(cells) <= set(row)
