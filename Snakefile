@@ -80,7 +80,7 @@ onstart:
 
 
 onsuccess:
-    print_claims()
+    print_end()
 
 
 onerror:

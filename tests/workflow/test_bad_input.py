@@ -18,7 +18,7 @@ BAD_INPUTS = {
     "unknown kind": ({"datasets": {"rl_2_5": {"kinds": {"guess": 1}}}}, "datasets.rl_2_5.kinds: unknown key 'guess'"),
     "unknown preset": (
         {"preset": "huge"},
-        "preset: 'huge' is not known; allowed are tiny, full, gf23, paper, programs, smoke, smollm2, smollm2_short, ",
+        "preset: 'huge' is not known; allowed are tiny, breakdown, full, gf23, paper, programs, scale, smoke, ",
     ),
     "preset without its file": ({"preset": "smoke"}, "preset: 'smoke' needs its file: --configfile"),
     "unknown run": ({"rl": {"F_rl_2_5": {"start": "G"}}}, "rl.F_rl_2_5.start: run 'G' is not declared"),

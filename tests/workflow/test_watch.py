@@ -153,7 +153,7 @@ def test_run_is_watched_through_a_hard_kill_to_its_end(tmp_path):
         assert "exit status" not in log.read_text(encoding="utf-8")
         os.utime(log, (time.time() - 300,) * 2)  # five minutes later
         for watching in (lines, screen):
-            watching.wait_for("rl/F_rl_6_9_seed0 stopped: ")
+            watching.wait_for("rl/F_rl_6_9_seed0 stopped at ")
         assert run_snakemake(folder, "--unlock", "--configfile", *files).returncode == 0
         again = run_snakemake(folder, "--rerun-incomplete", "--configfile", *files)
         assert again.returncode == 0, again.stdout

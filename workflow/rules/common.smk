@@ -259,13 +259,16 @@ def list_sidecars(figures, tables):
     return list(dict.fromkeys(str(Path(file).with_suffix(".json")) for file in list_drawn(figures, tables)))
 
 
-def print_claims():
-    """Print the verdicts on the claims, where the call asked for them and made all that they depend on."""
+def print_end():
+    """Print the verdicts on the claims, and where all is shown, as far as the call asked for them and made them."""
     settings = workflow.dag_settings
-    asked = set(settings.targets) <= {"all", "claims"} and not (settings.until or settings.omit_from or settings.batch)
-    file = Path(f"{RESULTS}/claims.md")
-    if experiment.claims and asked and file.is_file():
-        print_text(file.read_text(encoding="utf-8"))
+    if settings.until or settings.omit_from or settings.batch or not set(settings.targets) <= {"all", "claims"}:
+        return
+    claims, page = Path(f"{RESULTS}/claims.md"), Path(f"{RESULTS}/report.html")
+    if experiment.claims and claims.is_file():
+        print_text(claims.read_text(encoding="utf-8"))
+    if set(settings.targets) != {"claims"} and page.is_file():
+        print_text(f"Figures: {RESULTS}/figures; tables: {RESULTS}/tables; all on one page: {page}")
 
 
 def check_space():

@@ -138,7 +138,7 @@ def test_command_tells_and_unknown_presets_are_named(capsys, monkeypatch):
     ):
         assert word in told
     assert main(["doctor", "--preset", "huge"]) == 2
-    assert "--preset huge: not known; allowed are tiny, full" in capsys.readouterr().err
+    assert "--preset huge: not known; allowed are tiny, breakdown, full" in capsys.readouterr().err
     monkeypatch.setenv("HF_HOME", "/nowhere")
     assert main(["doctor", "--preset", "paper"]) == 2
     assert "Qwen/Qwen2.5-1.5B-Instruct: its size is not known, since the hub gave" in capsys.readouterr().err

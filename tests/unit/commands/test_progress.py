@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import time
 
 import pytest
 from configurations import PRESETS, load
@@ -9,7 +10,9 @@ from made_jobs import make_job, write_log
 
 from selectimprove.commands.failures import describe_failure
 from selectimprove.commands.progress import (
+    LOCKS,
     SILENT_AFTER,
+    SILENT_UNLOCKED,
     Observer,
     Rates,
     Sight,
@@ -22,6 +25,7 @@ from selectimprove.commands.progress import (
 )
 from selectimprove.experiment.config import load_files
 from selectimprove.experiment.jobs import Job, list_jobs
+from selectimprove.files import write_string
 from selectimprove.provenance.marks import mark_folder
 
 STEPS = "12:00:11 step 5/100  loss 0.0003  reward 0.5664  kl 0.0056  2.50 s/step  3:58 left\n"
@@ -143,12 +147,19 @@ def test_job_runs_whose_log_is_fresh_and_has_no_end(jobs, results, caplog):
 
 
 def test_log_without_an_end_that_is_no_longer_touched_is_of_a_stopped_job(jobs, results):
-    job = jobs["rl/FB_rl_6_9_seed0"]
-    write_log(job, results, STEPS, age=SILENT_AFTER - 10)
-    assert look(jobs, results)[job.key].state == "running"
-    write_log(job, results, STEPS, age=SILENT_AFTER + 10)
-    sight = look(jobs, results)[job.key]
-    assert (sight.state, sight.step, sight.steps) == ("stopped", 5, 100)
+    """Sooner where no Snakemake holds its lock, as after Ctrl-C; then one called by hand alone could run."""
+    job, lock = jobs["rl/FB_rl_6_9_seed0"], results.parents[1] / LOCKS / "0.output.lock"
+    for locked, silent in ((True, SILENT_AFTER), (False, SILENT_UNLOCKED)):
+        if locked:
+            write_string(lock, "")
+        else:
+            lock.unlink()
+        write_log(job, results, STEPS, age=silent - 10)
+        assert look(jobs, results)[job.key].state == "running"
+        write_log(job, results, STEPS, age=silent + 10)
+        sight = look(jobs, results)[job.key]
+        assert (sight.state, sight.step, sight.steps) == ("stopped", 5, 100)
+        assert sight.ended == pytest.approx(time.time() - silent - 10, abs=5)
 
 
 def test_job_whose_log_ends_with_its_status_failed(jobs, results):

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,11 +65,25 @@ def test_nothing_was_run(watcher):
         "tiny: 0 of 71 jobs done; not known yet how long the rest takes",
         "nothing runs; to go on: snakemake --cores all",
         "(after a hard kill: first the same with --unlock, then with --rerun-incomplete)",
+        "waiting for a run; Ctrl-C ends the watching",
     ]
     screen = show(watcher)
     assert re.search(r"^data +0 of 5 *$", screen, re.MULTILINE)
     assert re.search(r"^evaluate +0 of 42 *$", screen, re.MULTILINE)
     assert "snakemake --cores all" in screen
+
+
+def test_folder_without_results_is_told(watcher, tmp_path):
+    shutil.rmtree("results")
+    assert watcher.tell_quiet().splitlines()[1:] == [
+        f"(there is no results/tiny in {tmp_path}; a run makes it in the folder it is called in)",
+        "waiting for a run; Ctrl-C ends the watching",
+    ]
+
+
+def test_missing_configuration_is_told_in_a_sentence(watcher, capsys):
+    assert main(["watch", "--configfile", "smok.yaml"]) == 2
+    assert capsys.readouterr().err == "smok.yaml: No such file or directory\n"
 
 
 def test_command_that_goes_on_names_the_configuration(watcher):
@@ -127,12 +142,31 @@ def test_what_begins_and_ends_is_a_line_each(watcher):
     write_log(second, RESULTS)
     write_log(third, RESULTS, "no room for it\n\nexit status 1\n")
     look = watcher.look()
-    assert list_lines(watcher, before, look) == [
-        "dataset/sft_F_seed0 is done, 1 of 5 of data",
-        "dataset/sft_B_seed0 runs",
-        "dataset/sft_FB_seed0 failed: no room for it",
-    ]
+    *lines, failed = list_lines(watcher, before, look)
+    assert lines == ["dataset/sft_F_seed0 is done, 1 of 5 of data", "dataset/sft_B_seed0 runs"]
+    assert re.fullmatch(r"dataset/sft_FB_seed0 failed at \d\d:\d\d:\d\d: no room for it", failed)
     assert list_lines(watcher, look, watcher.look()) == []
+
+
+def test_how_far_all_is_is_told_by_a_clock_of_its_own(watcher, monkeypatch, capsys):
+    """Also where jobs begin and end all the while."""
+    make(watcher, "dataset", "pretrain")
+    write_log(find_job(watcher, "sft/F_seed0"), RESULTS, STEPS)
+    begins = iter(["sft/B_seed0", "sft/FB_seed0"])
+
+    def begin_another(started):
+        try:
+            write_log(find_job(watcher, next(begins)), RESULTS, STEPS)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(watch, "wait", begin_another)
+    monkeypatch.setattr(watch, "LINE_EVERY", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        watch.watch_lines(watcher)
+    told = capsys.readouterr().out
+    assert told.count(" runs\n") == 3
+    assert told.count("tiny: 6 of 71 jobs done; at least ") == 1 + 3
 
 
 def test_stopped_run_is_told(watcher, monkeypatch):
@@ -143,7 +177,9 @@ def test_stopped_run_is_told(watcher, monkeypatch):
     write_log(job, RESULTS, STEPS, age=SILENT_AFTER + 1)
     monkeypatch.setattr(watch, "QUIET_AFTER", 0.0)
     lines = list_lines(watcher, before, watcher.look())
-    stopped = "rl/FB_rl_6_9_seed0 stopped: step 25/100, reward 0.5664, its log has no end, and is no longer touched"
+    ended = time.strftime("%H:%M:%S", time.localtime((RESULTS / job.log).stat().st_mtime))
+    reason = "step 25/100, reward 0.5664, its log has no end, and is no longer touched"
+    stopped = f"rl/FB_rl_6_9_seed0 stopped at {ended}: {reason}"
     assert lines[0] == stopped
     assert lines[1] == "nothing runs; to go on: snakemake --cores all"
     screen = show(watcher, width=150)

@@ -260,7 +260,13 @@ def test_each_artifact_is_digested_once(figure, capsys, monkeypatch):
     assert len(digested) == len(set(digested)) == 23
 
 
-@pytest.mark.parametrize("name", ["figures/figure2.svg", "figures/figure9.pdf", "scores", "figures", "other.json"])
+@pytest.mark.parametrize("name", ["figures/figure2.svg", "figures/figure9.pdf", "scored"])
+def test_what_is_not_there_is_an_error(figure, capsys, name):
+    assert main(["trace", name]) == 2
+    assert capsys.readouterr().err == f"{name}: there is no such file or folder in {Path.cwd()}\n"
+
+
+@pytest.mark.parametrize("name", ["scores", "figures", "other.json"])
 def test_what_has_no_record_is_an_error(figure, capsys, name):
     Path("other.json").write_text("{}")
     assert main(["trace", name]) == 2
@@ -308,7 +314,10 @@ def test_verify_misses_what_was_never_made(verify, monkeypatch, capsys):
     monkeypatch.setattr(tracing, "list_artifacts", lambda *_: [Path(name) for name in names])
     with pytest.raises(ValueError, match="4 of 4 artifacts are not as recorded"):
         verify()
-    assert set(capsys.readouterr().out.splitlines()[:-1]) == {f"missing  {name}" for name in names}
+    *told, summary = capsys.readouterr().out.splitlines()
+    assert set(told) == {f"missing  {name}" for name in names}
+    assert "4 missing" in summary
+    assert summary.endswith("(another preset than this takes its --configfile)")
 
 
 def test_verify_looks_at_all_that_the_workflow_makes():

@@ -31,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m selectimprove", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    watch.add_arguments(commands.add_parser("watch", help="say what runs, what is done and how long the rest takes"))
+    watch.add_arguments(
+        commands.add_parser("watch", help="say what runs, what is done and how long the rest takes, until all is done")
+    )
     watch.add_arguments(commands.add_parser("estimate", help="say how long this machine takes for what is not done"))
     trace_parser = commands.add_parser("trace", help="say what a result was made from, and check the digests")
     trace_parser.add_argument(
@@ -86,7 +88,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130  # as a shell tells it
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+        return 2
+    except ValueError as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -2,7 +2,7 @@
 
 Whatever runs the jobs, here or on a cluster, a job writes its log, its outputs and its benchmark there. The log of one
 that trains or evaluates is touched every ten seconds (see trainers.touch_log): by its age, a job is known that was
-ended together with its shell, and whose log has no end.
+ended together with its shell, and whose log has no end; sooner where Snakemake holds no lock, as it does while it runs.
 """
 
 import csv
@@ -27,6 +27,8 @@ from selectimprove.tasks.specs import DataSpec
 
 STAMP = ".snakemake_timestamp"  # in a folder that a job made: the time at which it was done
 SILENT_AFTER = 180.0  # seconds; libraries may take long to load, and a network file system tells a touch a minute late
+SILENT_UNLOCKED = 30.0  # where no Snakemake runs: a job that somebody called by hand is touched every ten seconds, too
+LOCKS = Path(".snakemake/locks")  # below the folder that Snakemake runs in, as results/ is
 STEP = re.compile(
     r"^\d\d:\d\d:\d\d step (?P<step>\d+)/(?P<steps>\d+)  (?P<values>.*?)  (?P<rate>[\d.]+) s/step", re.MULTILINE
 )
@@ -65,6 +67,7 @@ class Sight:
 
     Of one that runs, or was stopped: steps done, of how many (checkpoints, of an evaluation), None where its log does
     not say; its last values, such as {"reward": "0.5"}; seconds a step by its own log; seconds since it was started.
+    ended: when the log of one that failed or was stopped was last touched, in seconds of time.time().
     """
 
     state: str
@@ -74,6 +77,7 @@ class Sight:
     values: dict[str, str] | None = None
     seconds_per_step: float | None = None
     elapsed: float = 0.0
+    ended: float | None = None
     reason: str = ""
 
 
@@ -144,8 +148,15 @@ class Observer:
         text = read_log(log)
         seen = {**read_steps(job, text), "elapsed": time.time() - started}
         if STATUS.search(text):
-            return Sight("failed", **seen, reason=describe_failure(text))
-        return Sight("running" if time.time() - touched < SILENT_AFTER else "stopped", **seen)
+            return Sight("failed", **seen, ended=touched, reason=describe_failure(text))
+        if time.time() - touched < (SILENT_AFTER if self.is_locked() else SILENT_UNLOCKED):
+            return Sight("running", **seen)
+        return Sight("stopped", **seen, ended=touched)
+
+    def is_locked(self) -> bool:
+        """Return whether a Snakemake holds its lock in the folder where the results lie, or held it when it died."""
+        folder = self.results.parents[1] / LOCKS
+        return folder.is_dir() and any(folder.iterdir())
 
 
 def read_steps(job: Job, text: str) -> dict[str, Any]:

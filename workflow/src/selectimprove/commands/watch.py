@@ -3,9 +3,9 @@
     python -m selectimprove watch --configfile workflow/presets/smoke.yaml
 
 It reads results/<preset> alone, so that it works beside whatever runs the jobs, and leaves them alone: Ctrl-C ends the
-watching. It ends by itself when all that the preset makes is there. Where stdout is no terminal, it prints a line when
-a job begins or ends, and once a minute while any runs. Times are from the jobs' own rates; where no job of a rule has
-told its rate yet, it says so.
+watching. It ends by itself when all that the preset makes is there; while nothing runs, it waits for a run. Where
+stdout is no terminal, it prints a line when a job begins or ends, and once a minute, while any runs, how far all is.
+Times are from the jobs' own rates; where no job of a rule has told its rate yet, it says so.
 """
 
 import argparse
@@ -107,10 +107,12 @@ class Watcher:
     def tell_quiet(self) -> str:
         """Return in words that nothing runs, and how to go on."""
         files = f" --configfile {shlex.join(map(str, self.config_files))}" if self.config_files else ""
-        return (
-            f"nothing runs; to go on: snakemake --cores all{files}\n"
-            "(after a hard kill: first the same with --unlock, then with --rerun-incomplete)"
-        )
+        lines = [f"nothing runs; to go on: snakemake --cores all{files}"]
+        if self.results.exists():
+            lines.append("(after a hard kill: first the same with --unlock, then with --rerun-incomplete)")
+        else:
+            lines.append(f"(there is no {self.results} in {Path.cwd()}; a run makes it in the folder it is called in)")
+        return "\n".join([*lines, "waiting for a run; Ctrl-C ends the watching"])
 
     def count_stages(self, look: Look) -> dict[str, tuple[int, int]]:
         """Return of each stage how many jobs are done, and how many there are."""
@@ -141,7 +143,8 @@ def tell_end(job: Job, look: Look) -> str:
     """Return in words how a job ended that did not get to its end."""
     sight = look.sights[job.key]
     reason = sight.reason if sight.state == "failed" else "its log has no end, and is no longer touched"
-    return f"{job.key} {sight.state}: {', '.join(filter(None, [tell_sight(job, look), reason]))}"
+    ended = time.strftime("%H:%M:%S", time.localtime(sight.ended))
+    return f"{job.key} {sight.state} at {ended}: {', '.join(filter(None, [tell_sight(job, look), reason]))}"
 
 
 def draw(watcher: Watcher, look: Look, height: int) -> Group:
@@ -199,7 +202,7 @@ def print_lines(lines: list[str]) -> None:
 
 def watch_lines(watcher: Watcher) -> None:
     """Print what changes until all is done."""
-    before, last_line = None, time.monotonic()
+    before, last_told = None, time.monotonic()
     while True:
         started = time.monotonic()
         look = watcher.look()
@@ -208,10 +211,10 @@ def watch_lines(watcher: Watcher) -> None:
             print_lines(lines)
             return
         running = [job for job in watcher.jobs if look.sights[job.key].state == "running"]
-        if running and not lines and started - last_line >= LINE_EVERY:
-            lines = [f"{job.key}: {tell_sight(job, look)}" for job in running] + [watcher.tell_whole(look)]
+        if running and started - last_told >= LINE_EVERY:
+            lines += [f"{job.key}: {tell_sight(job, look)}" for job in running] + [watcher.tell_whole(look)]
+            last_told = started
         print_lines(lines)
-        last_line = started if lines else last_line
         before = look
         wait(started)
 

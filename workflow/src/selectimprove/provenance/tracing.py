@@ -73,9 +73,11 @@ class Teller:
 def trace(file: Path) -> int:
     """Print the chain of an artifact as a tree and a summary; return 0 if all digests match, else 1.
 
-    Raises ValueError if nothing is recorded of what it was made from.
+    Raises ValueError if there is no such artifact, or nothing is recorded of what it was made from.
     """
     untraced = f"{file}: cannot be traced, nothing is recorded of what it was made from"
+    if not file.exists():
+        untraced = f"{file}: there is no such file or folder in {Path.cwd()}"
     if file.is_dir() and not (file / RECORD).is_file():
         raise ValueError(untraced)
     chain = Chain(list_roots(file))
@@ -120,6 +122,8 @@ def verify(experiment: Experiment, results: Path, log_file: Path) -> None:
     problems = chain.list_problems()
     lines = [f"{verdict}  {path}" + (f"  ({reason})" if reason else "") for path, (verdict, reason) in problems.items()]
     text = "\n".join([*lines, chain.summarize()])
+    if all(artifact.digest is None for artifact in chain.artifacts.values()):
+        text += f"; nothing is made in {results} (another preset than this takes its --configfile)"
     write_string(log_file, text + "\n")
     print_text(text)
     if problems:
