@@ -62,6 +62,7 @@ def list_commands(text: str) -> list[Command]:
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
     codes = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
     codes = [re.sub(r"^benchmarks/\w+\.py$", r"python \g<0>", " ".join(code.split())) for code in codes]
+    codes = [code.removeprefix(".venv/bin/") for code in codes]
     lines += [code for code in codes if code.startswith(tuple(f"{program} " for program in PROGRAMS))]
     return [command for line in lines for command in split_line(line)]
 

@@ -26,10 +26,16 @@ def test_run_that_makes_less_than_everything_prints_no_claims(tmp_path):
     assert OLD not in process.stdout
 
 
-def test_claims_are_printed_where_all_is_made(checkout):
+def test_claims_and_places_are_printed_where_all_is_made(checkout):
     process = run_snakemake(checkout, "claims", "--forcerun", "claims", "--configfile", SMOKE)
     assert process.returncode == 0, process.stdout
     assert (checkout / "results/smoke/claims.md").read_text(encoding="utf-8") in process.stdout
+    assert "all on one page" not in process.stdout
+    process = run_snakemake(checkout, "--forcerun", "report", "--configfile", SMOKE)
+    assert process.returncode == 0, process.stdout
+    results = "results/smoke"
+    place = f"Figures: {results}/figures; tables: {results}/tables; all on one page: {results}/report.html"
+    assert place in process.stdout.splitlines()
 
 
 def test_reader_of_the_list_of_runs_may_stop(tmp_path):
