@@ -55,7 +55,7 @@ ifeq ($(TORCH),cpu)
 	$(PIP) --no-deps --require-hashes -r $(VENV)/requirements.txt
 else
 ifeq ($(TORCH),unused-cuda)
-	@echo "make env: no NVIDIA GPU was found, but torch comes with some 4 GB for one; README, \"Run it\", says how to do without"
+	@echo "make env: no NVIDIA GPU was found, but torch comes with some 4 GB for one; docs/reliability.md, Packages, says how to do without"
 endif
 	@echo "make env: downloading and installing, for some minutes"
 	$(PIP) --require-hashes -r envs/requirements.txt

@@ -3,7 +3,7 @@
 
 Job-seconds: of each rule's jobs whose results are there, by the clock and of processors, from Snakemake's benchmarks.
 
-Planning: `snakemake --dry-run` of one more figure, of 3,000 declared RL runs and their evaluations, in seconds.
+Planning: `snakemake --dry-run` of 3,000 more RL runs and their evaluations, a figure for each twelve, in seconds.
 Overhead: the share of the cores' time, from Snakemake's start to its end, that was spent outside training and
 evaluation loops: imports, loading models, making data and figures, scheduling, waiting cores. The jobs' logs say how
 long their loops took.
@@ -24,6 +24,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 STARTS = ("F", "B", "FB")
+OF_A_START = 4  # runs in a figure, which shows twelve at most
 LOOP = re.compile(r"loop took ([\d.]+) s on (\d+) threads")
 TIMESTAMP = re.compile(r"^\[(\w{3} \w{3} +\d+ [\d:]+ \d{4})\]$", re.MULTILINE)
 
@@ -42,10 +43,12 @@ def measure_jobs(benchmarks: Path) -> pd.DataFrame:
 
 def measure_planning(runs: int) -> tuple[float, int]:
     """Return the seconds that a dry run of `runs` more RL runs takes and the number of jobs it plans."""
-    grid = {"start": list(STARTS), "index": [str(index) for index in range(runs // len(STARTS))]}
+    groups = [str(group) for group in range(runs // (OF_A_START * len(STARTS)))]
+    grid = {"start": list(STARTS), "group": groups, "index": [str(index) for index in range(OF_A_START)]}
+    figure = {"grid": {"group": groups}, "module": "figure2", "runs": ["*_more_{group}_*"], "suites": ["steps_6_9"]}
     declared = {
-        "rl": {"{start}_{index}": {"grid": grid, "start": "{start}", "dataset": "rl_6_9"}},
-        "figures": {"figure2": {"runs": [f"{start}_*" for start in STARTS]}},
+        "rl": {"{start}_more_{group}_{index}": {"grid": grid, "start": "{start}", "dataset": "rl_6_9"}},
+        "figures": {"more_{group}": figure},
     }
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "runs.yaml"

@@ -57,3 +57,23 @@ def test_tables_of_the_results_are_the_published_ones(name):
     assert len(shown) == len(table) - 2
     for cells, row in zip(shown, table[2:], strict=True):
         assert set(cells) <= set(row)
+
+
+def test_claims_side_by_side_in_the_readme_are_the_published_ones():
+    """Of each claim of the core its threshold, and statistic, interval and verdict on the field and on programs."""
+    field, programs = (
+        pd.read_csv(PUBLISHED / preset / "claims.csv").set_index("claim") for preset in ("tiny", "programs")
+    )
+    page = (ROOT / "README.md").read_text("utf-8")
+    [table] = re.findall(r"^\| claim \| threshold .*\n\|---.*\n((?:\| .*\n)+)", page, re.MULTILINE)
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    assert len(rows) == len(field) == len(programs) == 13
+    for name, row in zip(field.index, rows, strict=True):
+        both = [field.loc[name], programs.loc[f"programs_{name}"]]
+        cells = [
+            f"{100 * claim.statistic:.1f} [{100 * claim.low:.1f}, {100 * claim.high:.1f}], {claim.verdict}"
+            for claim in both
+        ]
+        thresholds = [f"{claim.comparison} {100 * claim.threshold:.0f}" for claim in both]
+        other = "" if thresholds[0] == thresholds[1] else f" (programs: {100 * both[1].threshold:.0f})"
+        assert row == [both[0].sentence.rstrip("."), thresholds[0] + other, *cells]
