@@ -28,10 +28,10 @@ from selectimprove.measurement import analysis, decomposition
 
 
 def read_entries(preset: str) -> dict:
-    """Return the sections of a preset, with what it declares, without what it drops or changes of config.yaml."""
+    """Return the sections of a preset with the entries that it adds to config.yaml."""
     sections = yaml.safe_load((PRESETS / f"{preset}.yaml").read_text()).items()
     return {
-        section: {name: own for name, own in entries.items() if own is not None and name != "defaults"}
+        section: {name: own for name, own in entries.items() if name not in CONFIG[section]}
         for section, entries in sections
         if isinstance(entries, dict)
     }
