@@ -1,12 +1,13 @@
 """The pretraining corpus: right arithmetic, and nothing that says where to start or what is asked."""
 
+import dataclasses
 import re
 from collections import Counter
 
 import pytest
 import torch
 from cups_package import install_cups
-from oracles import calculate
+from oracles import calculate, move_questions
 from tiny_models import GF5, ORDER, make_pretrain_spec
 from trl import SFTTrainer
 
@@ -136,6 +137,20 @@ def test_no_part_of_a_log_starts_from_the_answer_before_it():
         equal.update(name for name, value in (answer[:2], answer[2:]) if value == opened)
     for name in "xy":
         assert is_share(equal[name], LOGS, 1 / ORDER)
+
+
+@pytest.mark.parametrize("parts", [(1, 1), (2, 3)])
+def test_question_stands_where_prompts_have_it(parts):
+    """The same logs with the name that is asked for before each chain instead of behind it."""
+    last = make_pretrain_spec(parts=parts)
+    model = dataclasses.replace(last.model, text="symbolic_question_first")
+    first = dataclasses.replace(last, model=model)
+    for index in range(100):
+        (context, continuation), *rest = write_log(first, index)
+        opening = len(context.split()) - (2 if parts == (1, 1) else 0)  # the words before it are the prompt
+        words = context.split()
+        moved = " ".join([move_questions(" ".join(words[:opening])), *words[opening:]])
+        assert [(moved, continuation), *rest] == write_log(last, index)
 
 
 def test_prompt_says_nothing_about_the_log():
