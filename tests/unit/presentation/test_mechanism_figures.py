@@ -214,6 +214,19 @@ def test_breakdown_has_the_choice_over_steps_in_a_map_and_against_the_gap_of_ski
     assert points == [pytest.approx((0, 80)), pytest.approx((40, 0))]
 
 
+def test_breakdown_without_the_skills_of_a_start_is_refused():
+    scores = make_breakdown(chosen=0.9)
+    without = scores[~((scores["run"] == "FBtorn") & scores["forced_strategy"].notna())]
+    with pytest.raises(ValueError, match="no scores of FBtorn made to open"):
+        breakdown.draw(without)
+
+
+def test_scale_shows_one_size(scores):
+    axes = scale.draw(scores[scores["run"].isin(["FB", "FB_rl_6_9"])]).axes[0]
+    low, high = axes.get_xlim()
+    assert low < 0.786432 < high < 2 * low
+
+
 def test_table_holds_each_length_and_the_range(scores):
     table = decomposition_table.compute(scores).set_index(["run", "kind", "steps"])
     assert table.loc[("FB_rl_6_9", "inversion", "6-9"), "improvement"] == pytest.approx(0.3)

@@ -324,7 +324,7 @@ def expand_figures(
 
 
 def check_figures(section: str, experiment: Experiment) -> None:
-    """Raise ConfigError on a figure without module or caption, an undeclared suite, or a run that no suite fits."""
+    """Raise ConfigError on a figure without module or caption, or with a run that no suite fits."""
     modules = find_module(section, "*").parent.glob("*.py")
     known_modules = sorted(file.stem for file in modules if not file.stem.startswith("_"))
     for name, values in getattr(experiment, section).items():

@@ -87,6 +87,9 @@ def draw(scores: pd.DataFrame) -> Figure:
     draw_map(matrix, choice, places, shares)
     roots = trained.groupby("run")["sft_run"].first()
     gaps = choice["run"].map(roots).map(measure_skill_gap(scores))
+    if gaps.isna().any():
+        run = roots[choice["run"][gaps.isna()].iloc[0]]
+        raise ValueError(f"there are no scores of {run} made to open as suits each kind")
     draw_against_gap(against, choice.assign(gap=gaps), places)
     add_legend(figure, *grid[0, 0].get_legend_handles_labels(), columns=2)
     return figure

@@ -62,6 +62,7 @@ def draw(scores: pd.DataFrame) -> Figure:
             axes.set_xscale("log")
             axes.set_xticks(sorted(sizes.unique() / 1e6), [f"{size / 1e6:.2g}" for size in sorted(sizes.unique())])
             axes.minorticks_off()
+            axes.set_xlim(sizes.min() / 1.3e6, 1.3e-6 * sizes.max())  # also where there is one size
             draw_grid(axes)
     for kind, row in zip(KINDS, grid, strict=True):
         row[0].set_ylabel(f"{kind}\npart of the gain (points)")
