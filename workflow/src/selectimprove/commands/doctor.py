@@ -209,15 +209,19 @@ class Estimator:
         """Return how many weights the models have, each size once."""
         return sorted({model.num_parameters() for model in self.models.values()})
 
+    def find_model(self, run: str) -> PreTrainedModel:
+        """Return the model of a run, without its weights."""
+        return self.models[self.experiment.find_task(run)]
+
     def count_weights(self, run: str) -> int:
         """Return how many weights the model of a run has."""
-        return self.models[self.experiment.find_task(run)].num_parameters()
+        return self.find_model(run).num_parameters()
 
     def measure_memory(self, run: str, lora: LoraSpec | None, references: int) -> float:
         """Return the bytes of a trainer's weights and state; references: models beside the trained one."""
         weights = self.count_weights(run)
         frozen = 0 if lora is None else weights * find_dtype().itemsize
-        trained = count_trained(self.models[self.experiment.find_task(run)], lora) * BYTES_TRAINED
+        trained = count_trained(self.find_model(run), lora) * BYTES_TRAINED
         return frozen + trained + (references * weights * 4 if lora is None else 0)
 
     def describe_training(self, run: str, seed: int) -> Job:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from selectimprove.presentation.figures._style import PART_COLORS, add_legend, draw_grid, wrap_names
+from selectimprove.presentation.figures._style import PART_COLORS, add_legend, draw_grid, find_part_errors, wrap_names
 
 HEIGHT = 0.36
 
@@ -30,7 +30,7 @@ def draw_parts(table: pd.DataFrame, by: Sequence[str]) -> Figure:
             places = [place + side * HEIGHT for place in range(len(table))]
             if part == "improvement":
                 axes.barh(places, bounds[1] - bounds[0], HEIGHT, left=bounds[0], color=color, alpha=0.25)
-            errors = [100 * (table[part] - table[f"{part}_low"]), 100 * (table[f"{part}_high"] - table[part])]
+            errors = find_part_errors(table, part)
             axes.barh(places, 100 * table[part], HEIGHT, xerr=errors, color=color, error_kw={"elinewidth": 0.8})
         axes.plot(100 * table["gain"], range(len(table)), "D", color="black", markersize=4)
         axes.axvline(0, color="0.4", linewidth=0.6)

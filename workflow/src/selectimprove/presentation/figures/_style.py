@@ -126,6 +126,11 @@ def draw_intervals(axes: Axes, x: pd.Series, line: pd.DataFrame, column: str, **
     axes.errorbar(x, 100 * line[column], yerr=errors, **style)
 
 
+def find_part_errors(table: pd.DataFrame, part: str) -> list[pd.Series]:
+    """Return the error bars of a part of the gain, in points, below and above it; table: of decompose_gains."""
+    return [100 * (table[part] - table[f"{part}_low"]), 100 * (table[f"{part}_high"] - table[part])]
+
+
 def draw_kinds(rows: pd.DataFrame, column: str, looks: Mapping[str, Look], legend_columns: int) -> Figure:
     """Return a figure of accuracy over RL steps with a panel for each kind, and in it a line for each look's rows.
 

@@ -37,8 +37,14 @@ NEEDS = {
     "axes": [["text"], ["log_forward_share"]],
     "most": {"run": 24},
 }
-PLACES = {"symbolic": "question last", "symbolic_question_first": "question first", "sentences": "in sentences"}
-MARKERS = dict(zip(PLACES, "osD", strict=True))
+PLACES = {"symbolic": "question last", "symbolic_question_first": "question first"}  # of a base's text form
+MARKERS = dict(zip(PLACES, "os", strict=True))
+
+
+def subtract_inversion(shares: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """Return, by `keys`, the share of evaluation less that of inversion, from a table of summarize_share."""
+    wide = shares.pivot(index=keys, columns="kind", values="share")
+    return (wide["evaluation"] - wide["inversion"]).astype(float)
 
 
 def measure_choice(ends: pd.DataFrame) -> pd.DataFrame:
@@ -46,16 +52,14 @@ def measure_choice(ends: pd.DataFrame) -> pd.DataFrame:
     keys = ["run", "text", "log_forward_share"]
     rows = ends[(ends["checkpoint_step"] > 0) & ends["forced_strategy"].isna()]
     shares = summarize_share(rows, [*keys, "kind"], rows["strategy"] == "forward")
-    wide = shares.pivot(index=keys, columns="kind", values="share")
-    return (wide["evaluation"] - wide["inversion"]).astype(float).rename("choice").reset_index()
+    return subtract_inversion(shares, keys).rename("choice").reset_index()
 
 
 def measure_skill_gap(scores: pd.DataFrame) -> pd.Series:
     """Return, by SFT run, its skill at the strategy that suits evaluation less that at the one that suits inversion."""
     starts = scores[(scores["checkpoint_step"] == 0) & (scores["forced_strategy"] == scores["kind"].map(SUITED))]
     skill = summarize_share(credited := credit_strategies(starts), ["run", "kind"], credited["correct"])
-    wide = skill.pivot(index="run", columns="kind", values="share")
-    return (wide["evaluation"] - wide["inversion"]).astype(float)
+    return subtract_inversion(skill, ["run"])
 
 
 def draw(scores: pd.DataFrame) -> Figure:

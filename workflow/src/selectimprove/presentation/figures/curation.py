@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from selectimprove.measurement.analysis import check_groups, select_last
 from selectimprove.measurement.decomposition import decompose_gains, find_step_ranges
-from selectimprove.presentation.figures._style import PART_COLORS, add_legend, draw_grid
+from selectimprove.presentation.figures._style import PART_COLORS, add_legend, draw_grid, find_part_errors
 from selectimprove.tasks.specs import KINDS
 
 NEEDS = {
@@ -51,7 +51,7 @@ def draw(scores: pd.DataFrame) -> Figure:
         for kind, axes in zip(KINDS, column, strict=True):
             bars = pooled[pooled["kind"] == kind].set_index("band").loc[bands]
             for side, (part, color) in zip((-0.5, 0.5), PART_COLORS.items(), strict=True):
-                errors = [100 * (bars[part] - bars[f"{part}_low"]), 100 * (bars[f"{part}_high"] - bars[part])]
+                errors = find_part_errors(bars, part)
                 own = [place + side * WIDTH for place in places.values()]
                 axes.bar(own, 100 * bars[part], WIDTH, yerr=errors, color=color, error_kw={"elinewidth": 0.8})
                 of_kind = seeds[seeds["kind"] == kind]

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from selectimprove.measurement.analysis import check_groups, select_last
 from selectimprove.measurement.decomposition import decompose_gains, find_step_ranges
-from selectimprove.presentation.figures._style import PART_COLORS, add_legend, draw_grid, wrap_names
+from selectimprove.presentation.figures._style import PART_COLORS, add_legend, draw_grid, find_part_errors, wrap_names
 from selectimprove.tasks.specs import KINDS
 
 NEEDS = {
@@ -41,7 +41,7 @@ def draw(scores: pd.DataFrame) -> Figure:
             for side, (part, color) in zip((-0.5, 0.5), PART_COLORS.items(), strict=True):
                 bars = pooled[pooled["kind"] == kind].set_index("run").loc[runs]
                 places = [place + side * HEIGHT for place in range(len(runs))]
-                errors = [100 * (bars[part] - bars[f"{part}_low"]), 100 * (bars[f"{part}_high"] - bars[part])]
+                errors = find_part_errors(bars, part)
                 axes.barh(places, 100 * bars[part], HEIGHT, xerr=errors, color=color, error_kw={"elinewidth": 0.8})
                 for place, run in zip(places, runs, strict=True):
                     of_run = seeds[(seeds["run"] == run) & (seeds["kind"] == kind)]

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from selectimprove.measurement.analysis import check_groups, select_last, sort_models, summarize_accuracy
 from selectimprove.measurement.decomposition import decompose_gains
-from selectimprove.presentation.figures._style import PART_COLORS, add_legend, draw_grid
+from selectimprove.presentation.figures._style import PART_COLORS, add_legend, draw_grid, find_part_errors
 from selectimprove.tasks.specs import KINDS
 
 NEEDS = {
@@ -53,7 +53,7 @@ def draw(scores: pd.DataFrame) -> Figure:
             axes.plot(before["layer_weights"] / 1e6, 100 * before["accuracy"], color=START_COLOR, marker="o", ms=3)
             at = parts["layer_weights"] / 1e6
             for part, color in PART_COLORS.items():
-                errors = [100 * (parts[part] - parts[f"{part}_low"]), 100 * (parts[f"{part}_high"] - parts[part])]
+                errors = find_part_errors(parts, part)
                 axes.errorbar(at, 100 * parts[part], yerr=errors, color=color, marker=MARKERS[part], ms=5)
                 if of_seeds["seed"].nunique() > 1:
                     axes.plot(of_seeds["layer_weights"] / 1e6, 100 * of_seeds[part], "o", color=color, ms=2)
