@@ -43,6 +43,11 @@ def test_labels_of_both_axes_can_override() -> None:
     assert made == {"xz": {"beta": 1, "updates": 3, "loss": 0}, "yz": {"beta": 2, "updates": 3, "loss": 0}}
 
 
+def test_a_label_overrides_nested_keys_alone() -> None:
+    entry = {"grid": {"share": {"x": {"pretrain": {"forward_share": 0.5}}}}, "pretrain": {"updates": 1200}}
+    assert expand_grids("tasks", {"{share}": entry}) == {"x": {"pretrain": {"updates": 1200, "forward_share": 0.5}}}
+
+
 def test_placeholders_are_filled_in_nested_values() -> None:
     """In words at any depth and as often as they stand there; keys, numbers and other braces stay as they are."""
     entry = {

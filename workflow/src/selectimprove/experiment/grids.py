@@ -9,13 +9,15 @@
         dataset: rl_6_9
 
 stands for six runs, from F_rl_6_9_beta_2x to FB_rl_6_9_group_2x. A placeholder in braces takes each of its labels in
-turn, in the name and in every word of the entry; a mapping also says which keys a label overrides. Labels of digits
-are quoted.
+turn, in the name and in every word of the entry; a mapping also says which keys a label overrides, nested ones key by
+key. Labels of digits are quoted.
 """
 
 import itertools
 import re
 from typing import Any
+
+from selectimprove.experiment.entries import merge_defaults
 
 PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
@@ -71,7 +73,7 @@ def _expand_entry(place: str, pattern: str, names: list[str], values: Any) -> di
         labels = {name: label for name, (label, _) in zip(names, cell, strict=True)}
         entry = dict(common)
         for _, override in cell:
-            entry |= override
+            entry = merge_defaults(entry, override)
         name = _fill(pattern, labels)
         if name in made:
             raise ValueError(f"{place}: the name {name!r} is given twice")
