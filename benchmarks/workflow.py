@@ -92,6 +92,8 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="Snakemake's log of the reproduction; default: the last that trained")
     parser.add_argument("--results", type=Path, default=ROOT / "results" / "tiny", help="what it made")
     arguments = parser.parse_args()
+    if arguments.runs < 1 or arguments.runs % (OF_A_START * len(STARTS)):
+        parser.error(f"--runs: found {arguments.runs}, must be a multiple of {OF_A_START * len(STARTS)}")
     costs = measure_jobs(arguments.results / "benchmarks")
     print(costs.to_string(), flush=True)
     seconds, jobs = measure_planning(arguments.runs)

@@ -123,7 +123,7 @@ def write_preset(root: Path, text: str = "symbolic") -> dict[str, Any]:
         "spec": ReportSpec(
             preset="made-up",
             seeds=(0,),
-            text=text,
+            texts={"rl_6_9": text},
             figures=tuple((name, "core", read_caption(find_module("figures", name))) for name in FIGURES),
             tables=(("table1", "core", read_caption(find_module("tables", "table1"))),),
         ),

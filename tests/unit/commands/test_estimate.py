@@ -13,6 +13,7 @@ from tiny_models import make_pretrain_spec
 from selectimprove.__main__ import main
 from selectimprove.commands import estimate
 from selectimprove.commands.progress import ALIKE
+from selectimprove.experiment.config import load_files
 from selectimprove.experiment.jobs import STAGES, list_jobs
 
 RESULTS = Path("results/tiny")
@@ -79,7 +80,35 @@ def test_more_work_takes_longer(measured, tmp_path):
     assert read_minutes(estimate.describe_estimate([file])) > 1.5 * read_minutes(estimate.describe_estimate([]))
 
 
-@pytest.mark.parametrize("preset", ["smoke", "full", "gf23", "three_seeds"])
+def test_each_size_of_the_bases_is_measured(measured, monkeypatch):
+    """Once each, and counted for all that is made from a base of that size, not for the others."""
+    sizes, seen = [64, 128, 256, 416], []
+    published = estimate.read_published().rules["pretrain"]
+
+    def measure(spec):
+        seen.append(spec.model.architecture.hidden_size)
+        return published.loop * (slow if seen[-1] == 416 else 1.0)
+
+    monkeypatch.setattr(estimate, "measure_log", measure)
+    slow = 1.0
+    whole = read_minutes(estimate.describe_estimate([PRESETS / "scale.yaml"]))
+    assert sorted(seen) == sizes
+    slow = 10.0
+    told = estimate.describe_estimate([PRESETS / "scale.yaml"])
+    assert 2 * whole < read_minutes(told) < 5 * whole  # a quarter of the work is ten times as long
+    assert sorted(re.search(r" s, (.*) times", told)[1].split(" or ")) == ["1.00", "1.00", "1.00", "10.00"]
+
+
+def test_jobs_are_counted_at_the_size_of_their_base():
+    jobs = {job.key: job for job in list_jobs(load_files([PRESETS / "scale.yaml"]))}
+    bases = estimate.find_bases([*jobs.values()])
+    widths = {key: base.model.architecture.hidden_size for key, base in bases.items()}
+    assert widths["rl/FB_8m_rl_6_9_seed0"] == widths["evaluate/FB_8m_rl_6_9_seed0_steps_6_9_8m"] == 416
+    assert widths["sft/B_0_2m_seed0"] == 64
+    assert widths["rl/FB_rl_6_9_seed0"] == 128
+
+
+@pytest.mark.parametrize("preset", ["smoke", "full", "gf23", "three_seeds", "scale"])
 def test_every_preset_that_pretrains_has_an_estimate(measured, preset):
     assert read_minutes(estimate.describe_estimate([PRESETS / f"{preset}.yaml"])) > 1
 

@@ -166,6 +166,7 @@ def test_how_far_all_is_is_told_by_a_clock_of_its_own(watcher, monkeypatch, caps
         watch.watch_lines(watcher)
     told = capsys.readouterr().out
     assert told.count(" runs\n") == 3
+    assert told.count(" left\n") == told.count(": step ") == 2 + 1  # of those that ran at the look before
     assert told.count("tiny: 6 of 71 jobs done; at least ") == 1 + 3
 
 
@@ -177,7 +178,8 @@ def test_stopped_run_is_told(watcher, monkeypatch):
     write_log(job, RESULTS, STEPS, age=SILENT_AFTER + 1)
     monkeypatch.setattr(watch, "QUIET_AFTER", 0.0)
     lines = list_lines(watcher, before, watcher.look())
-    ended = time.strftime("%H:%M:%S", time.localtime((RESULTS / job.log).stat().st_mtime))
+    ended = (RESULTS / job.log).stat().st_mtime
+    ended = time.strftime("%H:%M:%S" if watch.is_today(ended) else "%Y-%m-%d %H:%M:%S", time.localtime(ended))
     reason = "step 25/100, reward 0.5664, its log has no end, and is no longer touched"
     stopped = f"rl/FB_rl_6_9_seed0 stopped at {ended}: {reason}"
     assert lines[0] == stopped
@@ -185,6 +187,16 @@ def test_stopped_run_is_told(watcher, monkeypatch):
     screen = show(watcher, width=150)
     assert stopped in screen
     assert "nothing runs" in screen
+
+
+def test_end_on_another_day_has_its_date(watcher):
+    make(watcher, "dataset", "pretrain", "sft")
+    job, now = find_job(watcher, "rl/FB_rl_6_9_seed0"), time.time()
+    for age, form in ((0, "%H:%M:%S: "), (86_400, "%Y-%m-%d %H:%M:%S: ")):
+        write_log(job, RESULTS, f"{STEPS}exit status 1\n")
+        os.utime(RESULTS / job.log, (now - age, now - age))
+        ended = time.strftime(form, time.localtime(now - age))
+        assert watch.tell_end(job, watcher.look()).startswith(f"{job.key} failed at {ended}")
 
 
 def test_moment_between_two_jobs_is_not_told(watcher):

@@ -306,6 +306,11 @@ BAD = {
         {"tasks.gf11.model": {"architecture": {"hidden_size": 36}}},
         r"^tasks\.gf11\.model\.architecture\.hidden_size: found 36, .*\(4\)",
     ),
+    "architecture of a task's base that is not from scratch": (
+        {"model.source": "HuggingFaceTB/SmolLM2-135M", "model.revision": "0" * 40}
+        | {"model.text": "sentences", "tasks.gf11.model": {"architecture": {"layers": 4}}},
+        r"^tasks\.gf11\.model\.architecture: found {'layers': 4}, but model\.source is HuggingFaceTB/SmolLM2-135M",
+    ),
     "odd head size": ({"model.architecture.heads": 3}, r"model\.architecture\.hidden_size: found 128, .*\(3\)"),
     # runs, suites and figures that name one another
     "start not declared": ({"rl.F_rl_2_5.start": "G"}, r"rl\.F_rl_2_5\.start: run 'G' is not declared; declared are F"),

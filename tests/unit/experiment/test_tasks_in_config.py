@@ -76,7 +76,7 @@ MISTAKES = {
     ),
     "settings of the field in programs": (
         {"tasks.strings": {"task": "programs", "order": 11}},
-        r"^tasks\.strings: unknown key 'order' .*; allowed are task, length, letters, model, pretrain$",
+        r"^tasks\.strings: unknown key 'order'; allowed are task, length, letters, model, pretrain$",
     ),
     "setting that is missing": ({"tasks.gf13": {"task": "field"}}, r"^tasks\.gf13: the key 'order' is missing$"),
     "too few strings": (

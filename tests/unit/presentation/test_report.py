@@ -97,7 +97,8 @@ def described(request, tmp_path_factory):
     made = write_preset(tmp_path_factory.mktemp("preset"), request.param)
     problems = {row["id"]: row for row in read_rows(made["tests"][0])}
     sample = choose_completions(pd.read_parquet(made["scores"]), problems)
-    return describe_completions(sample, problems, request.param), problems, sample, TEXT_FORMS[request.param]
+    texts = {"rl_6_9": request.param}
+    return describe_completions(sample, problems, texts), problems, sample, TEXT_FORMS[request.param]
 
 
 def test_explorer_gives_back_every_completion_of_the_sample(described):
@@ -161,7 +162,7 @@ def test_rl_checkpoints_point_to_the_sft_model_they_start_from(described):
 def test_start_that_is_not_in_the_sample_is_none(described):
     _, problems, sample, text = described
     name = next(name for name, form in TEXT_FORMS.items() if form is text)
-    data = describe_completions(sample[sample["run"] != "B"], problems, name)
+    data = describe_completions(sample[sample["run"] != "B"], problems, {"rl_6_9": name})
     starts = {run: start for run, step, _, start in data["checkpoints"] if step}
     assert {run for run, start in starts.items() if start is None} == {"B_rl_2_5", "B_rl_6_9"}
 
@@ -347,18 +348,18 @@ def test_table_is_read_as_written(tmp_path):
 
 def test_records_begin_with_those_started_from(tmp_path):
     task = {"task": "field", "settings": {"order": 13, "symbol_map": "per_problem"}}
-    lineage = {"base": {"task": task}, "FB": {"run": "FB"}, "FB_rl_6_9": {"run": "FB_rl_6_9"}}
+    lineage = {"gf13/seed0/checkpoint": {"task": task}, "FB": {"run": "FB"}, "FB_rl_6_9": {"run": "FB_rl_6_9"}}
     start = "train.jsonl"
     for folder, spec in lineage.items():
         write_json(tmp_path / folder / "provenance.json", {"spec": spec, "inputs": {start: "f00d"}})
         start = str(tmp_path / folder)
     records = read_records([start])
     assert [record["name"] for record in records.values()] == [
-        "base, field, order 13, symbol_map per_problem",
+        "base gf13, field, order 13, symbol_map per_problem",
         "FB",
         "FB_rl_6_9",
     ]
-    assert records[str(tmp_path / "base")]["settings"] == {
+    assert records[str(tmp_path / "gf13/seed0/checkpoint")]["settings"] == {
         "task.task": "field",
         "task.settings.order": 13,
         "task.settings.symbol_map": "per_problem",

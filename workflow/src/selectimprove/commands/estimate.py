@@ -4,7 +4,8 @@
 
 A few updates of the preset's own pretraining are timed, on logs of all its lengths. Held against those of the published
 run, that says how much longer a unit of work takes here (see jobs.describe_work) than in its jobs, whose seconds are in
-results/published/tiny/jobs.csv. What is around their loops, such as the import of libraries, counts as it was there.
+results/published/tiny/jobs.csv; so for each size of the bases, where a preset has several. What is around their loops,
+such as the import of libraries, counts as it was there.
 The jobs are then laid out on the cores of this machine. The updates are timed alone: other programs, and jobs side by
 side whose cores share caches, make it longer.
 
@@ -32,7 +33,7 @@ from selectimprove.commands.doctor import describe_needs, find_hub
 from selectimprove.commands.progress import Observer, Rates, Timing, format_seconds, schedule
 from selectimprove.experiment.config import load_files
 from selectimprove.experiment.experiment import CHECKOUT
-from selectimprove.experiment.jobs import list_jobs
+from selectimprove.experiment.jobs import Job, list_jobs
 from selectimprove.experiment.specs import PretrainSpec, parse_spec
 from selectimprove.training.pretrain import make_trainer
 
@@ -81,6 +82,22 @@ def read_published(file: Path = PUBLISHED) -> Rates:
     return Rates(timings)
 
 
+def find_bases(jobs: list[Job]) -> dict[str, PretrainSpec]:
+    """Return the spec of the base that each job is a part of the work on, by key: the first that it takes from.
+
+    The first of all for a job that takes from none, such as making of data, which has no loop either.
+    """
+    found: dict[str, PretrainSpec] = {}
+    for job in jobs:
+        own = [found[key] for key in job.takes if key in found]
+        if job.rule == "pretrain":
+            found[job.key] = parse_spec(PretrainSpec, job.spec)
+        elif own:
+            found[job.key] = own[0]
+    first = next(iter(found.values()))
+    return {job.key: found.get(job.key, first) for job in jobs}
+
+
 def describe_estimate(config_files: list[Path]) -> str:
     """Return in words how long this machine takes for what is not done, and what that is from.
 
@@ -98,16 +115,20 @@ def describe_estimate(config_files: list[Path]) -> str:
         offline = not (experiment.model.is_on_hub and find_hub().startswith("answers"))
         needs = describe_needs(experiment, results / "benchmarks", offline)
         return "\n  ".join([f"{told}; training and evaluation of the whole preset, one job at a time:", *needs])
-    published, first = read_published(), pretraining[0]
-    spec = parse_spec(PretrainSpec, first.spec)
-    measured = measure_log(spec)
-    factor = measured / published.find(first).loop
-    cores = available_cpu_count()
-    seconds = schedule(pending, {job.key: published.estimate(job, factor) for job in pending}, cores)
+    published, measured, factors = read_published(), [], {}
+    for base in pretraining:
+        spec = parse_spec(PretrainSpec, base.spec)
+        if (architecture := spec.model.architecture) not in factors:
+            seconds = measure_log(spec)
+            measured.append(f"{seconds * spec.logs_per_update:.2f}")
+            factors[architecture] = seconds / published.find(base).loop
+    cores, bases = available_cpu_count(), find_bases(jobs)
+    left = {job.key: published.estimate(job, factors[bases[job.key].model.architecture]) for job in pending}
+    seconds = schedule(pending, left, cores)
+    times = " or ".join(f"{factor:.2f}" for factor in factors.values())
     return (
         f"{told}, in about {format_seconds(seconds)} on {cores} core{'s' * (cores > 1)} of this machine: an update of "
-        f"pretraining takes {measured * spec.logs_per_update:.2f} s, {factor:.2f} times as long for each log as in the "
-        "published run"
+        f"pretraining takes {' or '.join(measured)} s, {times} times as long for each log as in the published run"
     )
 
 

@@ -27,7 +27,7 @@ from selectimprove.tasks.specs import DataSpec
 
 STAMP = ".snakemake_timestamp"  # in a folder that a job made: the time at which it was done
 SILENT_AFTER = 180.0  # seconds; libraries may take long to load, and a network file system tells a touch a minute late
-SILENT_UNLOCKED = 30.0  # where no Snakemake runs: a job that somebody called by hand is touched every ten seconds, too
+SILENT_UNLOCKED = 60.0  # where no Snakemake runs: a job that somebody called by hand is touched every ten seconds, too
 LOCKS = Path(".snakemake/locks")  # below the folder that Snakemake runs in, as results/ is
 STEP = re.compile(
     r"^\d\d:\d\d:\d\d step (?P<step>\d+)/(?P<steps>\d+)  (?P<values>.*?)  (?P<rate>[\d.]+) s/step", re.MULTILINE

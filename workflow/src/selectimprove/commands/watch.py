@@ -139,11 +139,16 @@ def tell_sight(job: Job, look: Look) -> str:
     return ", ".join(words)
 
 
+def is_today(moment: float) -> bool:
+    """Return whether a moment, in seconds of time.time(), is of this day."""
+    return time.localtime(moment)[:3] == time.localtime()[:3]
+
+
 def tell_end(job: Job, look: Look) -> str:
     """Return in words how a job ended that did not get to its end."""
     sight = look.sights[job.key]
     reason = sight.reason if sight.state == "failed" else "its log has no end, and is no longer touched"
-    ended = time.strftime("%H:%M:%S", time.localtime(sight.ended))
+    ended = time.strftime("%H:%M:%S" if is_today(sight.ended) else "%Y-%m-%d %H:%M:%S", time.localtime(sight.ended))
     return f"{job.key} {sight.state} at {ended}: {', '.join(filter(None, [tell_sight(job, look), reason]))}"
 
 
@@ -212,7 +217,8 @@ def watch_lines(watcher: Watcher) -> None:
             return
         running = [job for job in watcher.jobs if look.sights[job.key].state == "running"]
         if running and started - last_told >= LINE_EVERY:
-            lines += [f"{job.key}: {tell_sight(job, look)}" for job in running] + [watcher.tell_whole(look)]
+            going_on = [job for job in running if before and before.sights[job.key].state == "running"]
+            lines += [f"{job.key}: {tell_sight(job, look)}" for job in going_on] + [watcher.tell_whole(look)]
             last_told = started
         print_lines(lines)
         before = look

@@ -424,6 +424,12 @@ def load_experiment(config: dict[str, Any], schema: dict[str, Any], claims_file:
     specs = {name: load_task(name, values) for name, values in merged["tasks"].items()}
     tasks = {name: make_task(spec, config["seeds"][0]) for name, spec in specs.items()}
     model = check_model("model", config["model"])
+    for name, values in merged["tasks"].items():
+        if "architecture" in values.get("model", {}) and model.source != "scratch":
+            raise ConfigError(
+                f"tasks.{name}.model.architecture: found {values['model']['architecture']}, but model.source is "
+                f"{model.source}, whose architecture is its own; allowed is text"
+            )
     models = {
         name: check_model(f"tasks.{name}.model", merge_defaults(config["model"], values["model"]))
         if "model" in values

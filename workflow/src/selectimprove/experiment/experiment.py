@@ -326,4 +326,6 @@ class Experiment:
             )
             for section in ("figures", "tables")
         }
-        return ReportSpec(preset=self.preset, seeds=self.seeds, text=self.model.text, **captions)
+        tests = sorted({self.suites[suite].dataset for _, suite in self.list_evaluations()})
+        texts = {name: self.models[self.datasets[name].task].text for name in tests}
+        return ReportSpec(preset=self.preset, seeds=self.seeds, texts=texts, **captions)

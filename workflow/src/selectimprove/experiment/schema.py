@@ -11,6 +11,8 @@ import yaml
 
 from selectimprove.experiment.experiment import ConfigError
 
+CLOSE = 0.65  # of difflib, whose own 0.6 finds "model" in "order"
+
 
 def is_integer(_: Any, value: Any) -> bool:
     """JSON Schema would take 100.0 for an integer."""
@@ -78,7 +80,7 @@ def describe_error(error: jsonschema.ValidationError) -> str:
         case "additionalProperties":
             known = list(error.schema.get("properties", {}))
             unknown = next(key for key in found if key not in known)
-            close = difflib.get_close_matches(str(unknown), known, 1)
+            close = difflib.get_close_matches(str(unknown), known, 1, CLOSE)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             return f"{place}: unknown key {unknown!r}{hint}; allowed are {list_words(known)}"
         case "required":

@@ -330,11 +330,14 @@ class ClaimsSpec:
 
 @dataclass(frozen=True)
 class ReportSpec:
-    """The report of a preset. figures, tables: (name, experiment, caption) of each, in the order they are shown."""
+    """The report of a preset. figures, tables: (name, experiment, caption) of each, in the order they are shown.
+
+    texts: the text form, a key of TEXT_FORMS, of each data set that models are evaluated on.
+    """
 
     preset: str
     seeds: tuple[int, ...]
-    text: str
+    texts: dict[str, str]
     figures: tuple[tuple[str, str, str], ...]
     tables: tuple[tuple[str, str, str], ...]
 

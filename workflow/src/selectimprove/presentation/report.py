@@ -86,7 +86,7 @@ def render_report(
         claims_origin={"name": "the verdicts", **read_origin(claims)} if claims else {},
         figures=[drawn | embed_png(drawn["file"]) for drawn in (describe_drawn(e, figures) for e in spec.figures)],
         tables=[drawn | read_table(drawn["file"]) for drawn in (describe_drawn(e, tables) for e in spec.tables)],
-        explorer=describe_completions(sample, problems, spec.text),
+        explorer=describe_completions(sample, problems, spec.texts),
         filters=list_filters(sample),
         shown=count_shown(sample, table_of_scores),
         settings=KEY_SETTINGS,
@@ -228,8 +228,8 @@ def count_shown(sample: pd.DataFrame, scores: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def describe_completions(sample: pd.DataFrame, problems: dict[str, dict], text: str) -> dict[str, Any]:
-    """Return the completions as the explorer of the report takes them.
+def describe_completions(sample: pd.DataFrame, problems: dict[str, dict], texts: dict[str, str]) -> dict[str, Any]:
+    """Return the completions as the explorer of the report takes them; texts: the text form of each data set.
 
     checkpoints: [run, RL step, words for it, place of the SFT model that it starts from]; None for the last of an SFT
     model, and where the sample lacks that. problems: for each, its prompt (see cut_prompt), what is written about it,
@@ -242,7 +242,7 @@ def describe_completions(sample: pd.DataFrame, problems: dict[str, dict], text: 
     starts = [None if roots[run] == run else checkpoints.get((roots[run], 0)) for run, _ in checkpoints]
     described = []
     for name, rows in sample.groupby("problem_id", sort=False):
-        problem = problems[name]["problem"]
+        problem, text = problems[name]["problem"], TEXT_FORMS[texts[name.partition("/")[0]]]
         written: dict[tuple, int] = {}
         by = []
         for row in rows.itertuples():
@@ -254,8 +254,8 @@ def describe_completions(sample: pd.DataFrame, problems: dict[str, dict], text: 
                 "seed": int(rows["seed"].iloc[0]),
                 "kind": problem.kind,
                 "steps": problem.steps,
-                "prompt": cut_prompt(problems[name]["prompt"], problem, TEXT_FORMS[text]),
-                "written": [describe_written(*key, problem, TEXT_FORMS[text]) for key in written],
+                "prompt": cut_prompt(problems[name]["prompt"], problem, text),
+                "written": [describe_written(*key, problem, text) for key in written],
                 "by": by,
             }
         )
@@ -321,17 +321,24 @@ def read_records(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
     for folder in folders:
         record = json.loads((Path(folder) / RECORD).read_text(encoding="utf-8"))
         records |= read_records(name for name in record["inputs"] if (Path(name) / RECORD).is_file())
-        records[str(folder)] = {**record, "name": name_model(record["spec"]), "settings": flatten(record["spec"])}
+        records[str(folder)] = {
+            **record,
+            "name": name_model(Path(folder), record["spec"]),
+            "settings": flatten(record["spec"]),
+        }
     return records
 
 
-def name_model(spec: dict[str, Any]) -> str:
-    """Return the name of the run that has this spec; that of a base is made of its task, or of where it comes from."""
+def name_model(folder: Path, spec: dict[str, Any]) -> str:
+    """Return the name of the run that has this spec; that of a base is made of its task, or of where it comes from.
+
+    folder: its checkpoint; of a base that the workflow pretrains, .../<name of the task>/<seed>/<checkpoint>.
+    """
     if "run" in spec:
         return spec["run"]
     if "task" in spec:
         settings = ", ".join(f"{name} {value}" for name, value in spec["task"]["settings"].items())
-        return f"base, {spec['task']['task']}" + (f", {settings}" if settings else "")
+        return f"base {folder.parents[1].name}, {spec['task']['task']}" + (f", {settings}" if settings else "")
     return f"base, {spec['model']['source']}"
 
 
