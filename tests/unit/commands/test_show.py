@@ -185,7 +185,7 @@ def test_prompt_typed_in_is_the_same_problem(made, capsys):
 def test_prompt_that_states_its_map_is_read_without_a_fixed_one(results, capsys):
     data = results / "data/rl_2_3/seed0"
     write_dataset(
-        DataSpec(RL_DATA, TaskSpec("field", {"order": ORDER, "symbol_map": "per_problem"}), "symbolic", seed=0), data
+        DataSpec(RL_DATA, TaskSpec("field", {"order": ORDER, "symbol_map": "stated"}), "symbolic", seed=0), data
     )
     row = read_rows(data / "test.jsonl")[0]
     assert f"  {row['prompt']}\n" in show(capsys, results, "--run", "FB_rl", "--prompt", row["prompt"])

@@ -36,7 +36,7 @@ BAD = {
     "unknown split": ({"datasets.rl_2_5.sizes": {"dev": 5}}, r"datasets\.rl_2_5\.sizes: unknown key 'dev'"),
     "unknown symbol map": (
         {"tasks.gf11.symbol_map": "none"},
-        r"tasks\.gf11\.symbol_map: 'none' .*allowed are fixed, per_problem",
+        r"tasks\.gf11\.symbol_map: 'none' .*allowed are fixed, stated",
     ),
     "unknown text form": (
         {"model.text": "prose"},

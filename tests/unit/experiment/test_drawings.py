@@ -37,7 +37,7 @@ REFUSED = {
     ),
     "one of two maps": (
         {"figures.text_variants": {"runs": ["FB_rl_6_9"], "suites": ["steps_6_9"]}},
-        "figures.text_variants.runs: none of them is of symbol_map per_problem, for which text_variants has a place",
+        "figures.text_variants.runs: none of them is of symbol_map stated, for which text_variants has a place",
     ),
     "two suites of one label": (
         {"figures.figure3.suites": ["steps_2_5", "steps_6_9"]},

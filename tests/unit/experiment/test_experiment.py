@@ -16,7 +16,7 @@ from selectimprove.tasks.specs import TaskSpec
         {"seeds": [1]},
         {"seeds": [0, 1]},
         {"tasks.gf11.order": 13},
-        {"tasks.gf11.symbol_map": "per_problem"},
+        {"tasks.gf11.symbol_map": "stated"},
         {"pretrain.updates": 2001},
         {"pretrain.threads": 2},
         {"execution.threads": 2},

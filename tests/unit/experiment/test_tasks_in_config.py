@@ -46,8 +46,8 @@ def test_task_of_a_package_is_one_like_any_other(install) -> None:
 
 def test_grids_and_defaults_stand_for_tasks_too() -> None:
     grid = {"grid": {"order": {"13": {"order": 13}, "17": {"order": 17}}}, "task": "field"}
-    experiment = load(UNDRAWN | {"tasks.gf{order}": grid, "tasks.defaults": {"symbol_map": "per_problem"}})
-    assert experiment.tasks["gf17"].settings == {"order": 17, "symbol_map": "per_problem"}
+    experiment = load(UNDRAWN | {"tasks.gf{order}": grid, "tasks.defaults": {"symbol_map": "stated"}})
+    assert experiment.tasks["gf17"].settings == {"order": 17, "symbol_map": "stated"}
     assert list(experiment.tasks) == ["gf11", "gf13", "gf17"]
 
 

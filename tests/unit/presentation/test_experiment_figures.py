@@ -109,14 +109,14 @@ def test_diversity_orders_runs_by_their_share():
 def test_text_variants_need_both_maps():
     fixed = pd.concat([make_sft("FB", HALF), make_run("FB_rl_6_9", HALF)])
     stated = fixed.assign(
-        run="stated_" + fixed["run"], sft_run="stated_FB", symbol_map="per_problem", correct=True, suite="stated"
+        run="stated_" + fixed["run"], sft_run="stated_FB", symbol_map="stated", correct=True, suite="stated"
     )
     panels = text_variants.draw(pd.concat([fixed, stated], ignore_index=True)).axes
     for axes in panels:
         lines = list_lines(axes)
         assert lines["map fixed and hidden"] == ([0, 50], pytest.approx([50, 50]))
         assert lines["map stated in each prompt"] == ([0, 50], pytest.approx([100, 100]))
-    with pytest.raises(ValueError, match="symbol_map per_problem"):
+    with pytest.raises(ValueError, match="symbol_map stated"):
         text_variants.draw(fixed)
 
 

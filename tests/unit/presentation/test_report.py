@@ -347,7 +347,7 @@ def test_table_is_read_as_written(tmp_path):
 
 
 def test_records_begin_with_those_started_from(tmp_path):
-    task = {"task": "field", "settings": {"order": 13, "symbol_map": "per_problem"}}
+    task = {"task": "field", "settings": {"order": 13, "symbol_map": "stated"}}
     lineage = {"gf13/seed0/checkpoint": {"task": task}, "FB": {"run": "FB"}, "FB_rl_6_9": {"run": "FB_rl_6_9"}}
     start = "train.jsonl"
     for folder, spec in lineage.items():
@@ -355,14 +355,14 @@ def test_records_begin_with_those_started_from(tmp_path):
         start = str(tmp_path / folder)
     records = read_records([start])
     assert [record["name"] for record in records.values()] == [
-        "base gf13, field, order 13, symbol_map per_problem",
+        "base gf13, field, order 13, symbol_map stated",
         "FB",
         "FB_rl_6_9",
     ]
     assert records[str(tmp_path / "gf13/seed0/checkpoint")]["settings"] == {
         "task.task": "field",
         "task.settings.order": 13,
-        "task.settings.symbol_map": "per_problem",
+        "task.settings.symbol_map": "stated",
     }
 
 

@@ -22,7 +22,7 @@ from selectimprove.tasks.texts import TEXT_FORMS
 HALVES = {"forward": 0.5, "backward": 0.5}
 GF5, GF11, STATED = (
     TaskSpec("field", {"order": order, "symbol_map": symbol_map})
-    for order, symbol_map in ((5, "fixed"), (11, "fixed"), (11, "per_problem"))
+    for order, symbol_map in ((5, "fixed"), (11, "fixed"), (11, "stated"))
 )
 SMALL = {"train": 1, "validation": 1, "test": 1}
 
@@ -45,7 +45,7 @@ def sample(spec, split="train", seed=0, task=GF11, label_pool=LABEL_POOL) -> lis
     return list(sample_problems(spec, task, split, seed, label_pool))
 
 
-VARIANTS = list(itertools.product([5, 11], ["fixed", "per_problem"], TEXT_FORMS))
+VARIANTS = list(itertools.product([5, 11], ["fixed", "stated"], TEXT_FORMS))
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: "-".join(map(str, variant)), scope="module")
@@ -62,7 +62,7 @@ def written(request, tmp_path_factory):
     return (
         spec,
         folder,
-        [(row, row["symbols"] if symbol_map == "per_problem" else fixed["hidden"]["symbols"]) for row in rows],
+        [(row, row["symbols"] if symbol_map == "stated" else fixed["hidden"]["symbols"]) for row in rows],
     )
 
 
@@ -91,7 +91,7 @@ def test_prompts_state_the_map_once_or_not_at_all(written) -> None:
             pairs = re.findall(r"(e\d+) (\d+)", stated[1]) if stated else []
         else:
             pairs = re.findall(r"(e\d+) = (\d+)", row["prompt"])
-        stated_map = symbols if spec.task.settings["symbol_map"] == "per_problem" else {}
+        stated_map = symbols if spec.task.settings["symbol_map"] == "stated" else {}
         assert pairs == [(symbol, str(element)) for symbol, element in stated_map.items()]
 
 
@@ -114,7 +114,8 @@ def test_each_part_but_the_first_is_given_the_answer_before_it(written) -> None:
 def test_suited_parts_are_written_in_the_strategy_of_their_kind(written) -> None:
     """Forward openings name x, backward ones y; each part of a completion gives its answer."""
     spec, _, rows = written
-    opening = re.compile(r"(?:^|L\d+ \? [xy] )([xy]) e\d+ L" if spec.text != "sentences" else r"(?m)^([xy]) = ")
+    symbolic = r"(?:^|L\d+ \? [xy] )([xy]) e\d+ (?:\d+ )?L"
+    opening = re.compile(r"(?m)^([xy]) = " if spec.text == "sentences" else symbolic)
     for row, symbols in rows:
         kinds = [part["kind"] for part in row.get("parts", [row])]
         strategies = [{"evaluation": "forward", "inversion": "backward"}[kind] for kind in kinds]

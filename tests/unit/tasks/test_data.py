@@ -16,7 +16,7 @@ from selectimprove.tasks.problems import sample_problems
 from selectimprove.tasks.specs import SPLITS, DatasetSpec, DataSpec, TaskSpec
 from selectimprove.tasks.texts import TEXT_FORMS
 
-VARIANTS = list(itertools.product(["fixed", "per_problem"], [*TEXT_FORMS], [True, False]))
+VARIANTS = list(itertools.product(["fixed", "stated"], [*TEXT_FORMS], [True, False]))
 KEYS = {"id", "kind", "steps", "field_order", "start", "operations", "end", "first_label", "prompt", "answer"}
 
 
@@ -55,7 +55,7 @@ def test_files_and_keys(written) -> None:
     assert record["files"] == {name: digest_file(folder / name) for name in files}
     assert build_spec(DataSpec, record["spec"]) == spec
     keys = KEYS | ({"strategy", "completion"} if spec.dataset.strategies else set())
-    keys |= {"symbols"} if spec.task.settings["symbol_map"] == "per_problem" else set()
+    keys |= {"symbols"} if spec.task.settings["symbol_map"] == "stated" else set()
     ids = []
     for split in SPLITS:
         rows = load_lines(folder, split)
@@ -79,7 +79,7 @@ def test_symbol_maps_are_permutations_that_decode_the_texts(written) -> None:
     spec, folder = written
     fixed = json.loads((folder / "task.json").read_text())
     assert (fixed["task"], fixed["settings"]) == ("field", spec.task.settings)
-    assert (fixed["hidden"] is None) == (spec.task.settings["symbol_map"] == "per_problem")
+    assert (fixed["hidden"] is None) == (spec.task.settings["symbol_map"] == "stated")
     maps = set()
     for row in itertools.chain.from_iterable(load_lines(folder, split) for split in SPLITS):
         symbols = (fixed["hidden"] or row)["symbols"]

@@ -31,8 +31,8 @@ def digest(lines) -> str:
     [
         (11, "fixed", "symbolic", (1, 1), "9f9fabcefe017d24"),
         (11, "fixed", "sentences", (1, 1), "a3a4b1d3183a7a20"),
-        (13, "per_problem", "symbolic", (1, 1), "ba3766192aa77c42"),
-        (5, "per_problem", "sentences", (1, 3), "72cb6eeffe21e4e6"),
+        (13, "stated", "symbolic", (1, 1), "70c9312fc3cfc598"),
+        (5, "stated", "sentences", (1, 3), "72cb6eeffe21e4e6"),
         (11, "fixed", "symbolic", (1, 3), "a270171fcc234c60"),
     ],
 )
@@ -46,7 +46,7 @@ def test_rows(order, symbol_map, text, parts, expected) -> None:
     ("symbol_map", "parts", "logs", "facts"),
     [
         ("fixed", (1, 1), "8f9fa7bc5b272661", "dd56a252a5ee6aa6"),
-        ("per_problem", (1, 3), "5abb174c132ecfa4", "dcff8dc09068009b"),
+        ("stated", (1, 3), "53e64fc227077043", "5f1b6f4f2d99ca1b"),
     ],
 )
 def test_corpus(symbol_map, parts, logs, facts) -> None:

@@ -167,7 +167,7 @@ def test_labels_fit_the_pool() -> None:
 
 def test_symbol_map_is_one_per_seed_or_one_per_problem() -> None:
     fixed = {problem.task for seed in (0, 1) for problem in sample(make_spec(), seed=seed)}
-    stated = sample(make_spec(), task=make_field(symbol_map="per_problem"))
+    stated = sample(make_spec(), task=make_field(symbol_map="stated"))
     assert len(fixed) == 2
     assert len({problem.task for problem in stated}) == len(stated)
     assert all(problem.task.stated for problem in stated)

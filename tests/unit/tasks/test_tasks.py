@@ -23,7 +23,7 @@ from selectimprove.tasks.texts import TEXT_FORMS
 
 SPECS = {
     "field": TaskSpec("field", {"order": 11, "symbol_map": "fixed"}),
-    "stated field": TaskSpec("field", {"order": 5, "symbol_map": "per_problem"}),
+    "stated field": TaskSpec("field", {"order": 5, "symbol_map": "stated"}),
     "programs": TaskSpec("programs", {"length": 3, "letters": 5}),
     "programs of four letters": TaskSpec("programs", {"length": 4, "letters": 4}),
     "a task of a package": TaskSpec("cups", {"cups": 7}, "cups 1.0"),

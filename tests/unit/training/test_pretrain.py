@@ -12,6 +12,7 @@ from tiny_models import GF5, ORDER, make_pretrain_spec
 from trl import SFTTrainer
 
 from selectimprove.experiment.specs import StepsSpec
+from selectimprove.tasks.field import Field
 from selectimprove.tasks.registry import make_task
 from selectimprove.tasks.specs import TaskSpec
 from selectimprove.tasks.symbolic import SymbolicText
@@ -230,6 +231,35 @@ def test_training_is_that_of_the_stock_trainer(tmp_path):
     stock, ours = (trainer.model.state_dict() for trainer in trainers)
     for name, weight in stock.items():
         torch.testing.assert_close(ours[name], weight, rtol=0, atol=2e-3)
+
+
+def test_corpus_writes_what_a_stated_map_says():
+    """The number that a given symbol or an operand denotes, behind it; that of a result before its symbol."""
+    corpus = make_pretrain_spec(task=TaskSpec("field", {"order": 11, "symbol_map": "stated"}))
+    statement = re.compile(r"M((?: e\d+ \d+){11}) (.*)")
+    step = re.compile(r"L\d+ ([-+*/]) (e\d+) (\d+) (\d+) (e\d+)")
+    names = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+    for index in range(100):
+        ((context, continuation),) = write_log(corpus, index)
+        rows = [" ".join(write_facts(corpus, index)), f"{context} {continuation}"]
+        for row in rows:
+            stated, rest = statement.fullmatch(row).groups()
+            numbers = dict(pair.split() for pair in re.findall(r"e\d+ \d+", stated))
+            task = Field(11, tuple(int(numbers[f"e{index}"]) for index in range(11)), stated=True)
+            found = [*step.finditer(rest)]
+            if row is rows[0]:
+                assert len(found) == corpus.facts_per_row
+                befores = [rest[: match.start()].split()[-2:] for match in found]
+                assert all(numbers[symbol] == number for number, symbol in befores)
+            else:
+                symbol, first = re.search(r" [xy] (e\d+) (\d+)$", context).groups()
+                assert numbers[symbol] == first
+                befores = [(first, symbol), *(match.groups()[3:] for match in found[:-1])]
+                assert len(found) == continuation.count("L")
+            for (before, _), match in zip(befores, found, strict=True):
+                sign, symbol, operand, result, of_result = match.groups()
+                assert (numbers[symbol], numbers[of_result]) == (operand, result)
+                assert calculate((names[sign], int(operand)), int(before), task) == int(result)
 
 
 @pytest.mark.parametrize("spec", OTHER_TASKS, ids=lambda spec: spec.task)

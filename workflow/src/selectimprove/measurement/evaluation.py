@@ -41,7 +41,7 @@ def encode_words(tokenizer: PreTrainedTokenizerBase, words: str) -> list[int]:
 def write_openings(problem: AnyProblem, strategy: str, text: TextForm) -> list[str]:
     """Return the strategy's opening of a completion, with each value that it can have."""
     opening = text.write_opening(OPENING_NAMES[strategy], problem.part_marks[0])
-    return [f"{opening} {text.write_value(value, problem.task)}" for value in problem.task.values]
+    return [f"{opening} {text.write_given(value, problem.task)}" for value in problem.task.values]
 
 
 def begin_first_step(opening: str, problem: AnyProblem, strategy: str, text: TextForm) -> str:

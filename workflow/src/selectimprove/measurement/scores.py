@@ -49,7 +49,7 @@ RUN_COLUMNS = {
     "evaluation_share": "share of evaluation problems it was last trained on; missing where they were filtered",
     "pass_rate": "band that its last prompts were filtered to, such as '0.1-0.5'; 'all': not; missing for an SFT run",
     "values": "how many values the task has: chance is one in so many",
-    "symbol_map": "of the field: 'fixed', or 'per_problem' and stated; missing for other tasks",
+    "symbol_map": "of the field: 'fixed', or 'stated' in each prompt; missing for other tasks",
     "text": "text form of its prompts and completions, see texts.py",
     "layer_weights": "weights of the matrices in the layers of its base; missing where the workflow pretrains none",
     "log_forward_share": "share of forward execution in the logs of its base; missing as that is",

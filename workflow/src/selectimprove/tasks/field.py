@@ -58,11 +58,12 @@ class Field(Task):
             "description": "Number of elements, a prime from 5 to 97. A guess is right one time in that many.",
         },
         "symbol_map": {
-            "enum": ["fixed", "per_problem"],
+            "enum": ["fixed", "stated"],
             "default": "fixed",
             "description": (
                 "Which symbol stands for which element. fixed: one map for each seed, which is never shown; "
-                "per_problem: drawn anew for each problem and stated in its prompt."
+                "stated: drawn anew for each problem and stated in its prompt; symbolic completions write what they "
+                "look up there."
             ),
         },
     }
@@ -72,7 +73,7 @@ class Field(Task):
         order = settings["order"]
         if not (is_prime(order) and SMALLEST_ORDER <= order <= LARGEST_ORDER):
             raise ValueError(f"order: found {order}, must be a prime number from {SMALLEST_ORDER} to {LARGEST_ORDER}")
-        return cls.shuffled(order, *key, stated=settings["symbol_map"] == "per_problem")
+        return cls.shuffled(order, *key, stated=settings["symbol_map"] == "stated")
 
     @classmethod
     def shuffled(cls, order: int, *key: str | int, stated: bool = False) -> Self:
@@ -112,6 +113,18 @@ class Field(Task):
     def write_operation(self, operation: Operation) -> str:
         operator, operand = operation
         return f"{SIGNS[operator]} {self.write_value(operand)}"
+
+    def write_given(self, value: int) -> str:
+        """Return the symbol; where the map is stated, what it denotes is looked up there and written behind it."""
+        return f"{self.write_value(value)} {value}" if self.stated else self.write_value(value)
+
+    def write_trace_operation(self, operation: Operation) -> str:
+        operator, operand = operation
+        return f"{SIGNS[operator]} {self.write_given(operand)}"
+
+    def write_result(self, value: int) -> str:
+        """Return the symbol; where the map is stated, the number is computed first, then its symbol looked up."""
+        return f"{value} {self.write_value(value)}" if self.stated else self.write_value(value)
 
     def say_operation(self, operation: Operation) -> str:
         operator, operand = operation
@@ -184,4 +197,4 @@ class Field(Task):
     def restore(cls, settings: dict[str, Any], record: dict[str, Any]) -> Self:
         symbols, order = record["symbols"], settings["order"]
         elements = tuple(symbols[f"e{index}"] for index in range(order))
-        return cls(order, elements, stated=settings["symbol_map"] == "per_problem")
+        return cls(order, elements, stated=settings["symbol_map"] == "stated")

@@ -70,18 +70,28 @@ def list_flaws(task: Task) -> Iterator[str]:
             result = task.apply(operation, value)
             if result not in task.values or task.apply(undoing, result) != value:
                 yield f"{undoing} does not undo {operation} on {value!r}, which it makes {result!r}"
-    for what, written in (
-        ("values", [task.write_value(value) for value in task.values]),
-        ("operations", [task.write_operation(operation) for operation in task.written_operations]),
-        ("values in sentences", [task.say_value(value) for value in task.values]),
-        ("operations in sentences", [task.say_operation(operation) for operation in task.operations]),
-        ("steps in sentences", [task.say_trace_operation(operation) for operation in task.written_operations]),
-    ):
+    symbolic = {
+        "values": [task.write_value(value) for value in task.values],
+        "operations": [task.write_operation(operation) for operation in task.written_operations],
+        "values that completions open with": [task.write_given(value) for value in task.values],
+        "operations of completions": [task.write_trace_operation(operation) for operation in task.written_operations],
+        "results": [task.write_result(value) for value in task.values],
+    }
+    said = {
+        "values in sentences": [task.say_value(value) for value in task.values],
+        "operations in sentences": [task.say_operation(operation) for operation in task.operations],
+        "steps in sentences": [task.say_trace_operation(operation) for operation in task.written_operations],
+    }
+    for what, written in (symbolic | said).items():
         if alike := {words for words in written if written.count(words) > 1}:
             yield f"{what}: several are written {min(alike)!r}"
+    known = {*task.value_words, *task.operation_words}
+    for what, written in symbolic.items():
         lengths = sorted({len(words.split()) for words in written})
-        if len(lengths) > 1 and "sentences" not in what:
+        if len(lengths) > 1:
             yield f"{what}: found some of {lengths[0]} and some of {lengths[-1]} words, must be of as many"
+        if foreign := [word for word in " ".join(written).split() if word not in known]:
+            yield f"{what}: {foreign[0]!r} is none of the words of values and operations"
     for word in (*task.value_words, *task.operation_words):
         if word in WORDS or word.startswith("L"):
             yield f"{word!r} is a word that prompts have of their own"

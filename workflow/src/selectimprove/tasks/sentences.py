@@ -18,6 +18,9 @@ class SentenceText:
     def write_value(self, value: Value, task: Task) -> str:
         return task.say_value(value)
 
+    def write_given(self, value: Value, task: Task) -> str:
+        return task.say_value(value)
+
     def write_prompt(self, problem: AnyProblem) -> str:
         task = problem.task
         said = task.sentences

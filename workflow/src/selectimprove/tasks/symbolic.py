@@ -28,6 +28,9 @@ class SymbolicText:
     def write_value(self, value: Value, task: Task) -> str:
         return task.write_value(value)
 
+    def write_given(self, value: Value, task: Task) -> str:
+        return task.write_given(value)
+
     def write_prompt(self, problem: AnyProblem) -> str:
         task = problem.task
         words = [task.write_statement()] if task.stated else []
@@ -90,9 +93,9 @@ class SymbolicText:
         return f"L{label}"
 
     def write_completion(self, trace: Trace, task: Task, mark: Mark | None = None) -> str:
-        words = [*self._write_mark(mark), trace.opening[0], task.write_value(trace.opening[1])]
+        words = [*self._write_mark(mark), trace.opening[0], task.write_given(trace.opening[1])]
         for step in trace.steps:
-            words += [f"L{step.label}", task.write_operation(step.operation), task.write_value(step.result)]
+            words += [f"L{step.label}", task.write_trace_operation(step.operation), task.write_result(step.result)]
         start, end = map(task.write_value, trace.answer)
         return " ".join([*words, "A", "x", start, "y", end])
 
@@ -111,8 +114,8 @@ class SymbolicText:
         before = self._write_mark(mark)
         body = body[len(before) :] if body[: len(before)] == before else []
         opening = None
-        position = 1 + length
-        if body and body[0] in NAMES and (value := task.read_value(" ".join(body[1:position]))) is not None:
+        position = 1 + task.given_length
+        if body and body[0] in NAMES and (value := task.read_given(" ".join(body[1:position]))) is not None:
             opening = (body[0], value)
         steps = []
         width = self._count_step(task)
@@ -137,7 +140,7 @@ class SymbolicText:
     def split_pieces(self, completion: str, task: Task) -> list[str]:
         pieces: list[list[str]] = []
         room = 0
-        opening = 1 + task.value_length
+        opening = 1 + task.given_length
         for word in completion.split(" "):
             # A label or A begins a piece even where the one before lacks words, so that a slip spoils one piece only.
             if room == 0 or word == "A" or word.startswith("L"):
@@ -153,8 +156,8 @@ class SymbolicText:
     def _read_step(words: list[str], task: Task) -> TraceStep | None:
         if not words or not re.fullmatch(r"L[1-9][0-9]?", words[0]):
             return None
-        operation = task.read_operation(" ".join(words[1 : 1 + task.operation_length]))
-        result = task.read_value(" ".join(words[1 + task.operation_length :]))
+        operation = task.read_trace_operation(" ".join(words[1 : 1 + task.trace_operation_length]))
+        result = task.read_result(" ".join(words[1 + task.trace_operation_length :]))
         if operation is None or result is None:
             return None
         return TraceStep(int(words[0][1:]), operation, result)
@@ -162,7 +165,7 @@ class SymbolicText:
     @staticmethod
     def _count_step(task: Task) -> int:
         """Return how many words a step has."""
-        return 1 + task.operation_length + task.value_length
+        return 1 + task.trace_operation_length + task.result_length
 
     @staticmethod
     def _count_line(task: Task) -> int:
@@ -170,7 +173,7 @@ class SymbolicText:
         return 3 + 2 * task.value_length
 
     def count_words(self, task: Task, steps: int, parts: int) -> int:
-        of_part = 1 + task.value_length + steps * self._count_step(task) + self._count_line(task)
+        of_part = 1 + task.given_length + steps * self._count_step(task) + self._count_line(task)
         return parts * (of_part + 3 * (parts > 1))
 
 

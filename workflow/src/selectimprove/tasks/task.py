@@ -103,6 +103,20 @@ class Task(ABC):
         """Return an operation, or the inverse of one, as it stands in the sentences of a completion."""
         return self.say_operation(operation)
 
+    # --- How completions write in symbolic words what prompts write otherwise: the field does where its map is stated.
+
+    def write_given(self, value: Value) -> str:
+        """Return the value that a completion opens with and has from its prompt, in as many words for each value."""
+        return self.write_value(value)
+
+    def write_trace_operation(self, operation: Operation) -> str:
+        """Return an operation, or the inverse of one, as a step of a completion has it, in as many words for each."""
+        return self.write_operation(operation)
+
+    def write_result(self, value: Value) -> str:
+        """Return the result of a step of a completion, in as many words for each value."""
+        return self.write_value(value)
+
     # --- What follows from it. The field has its own, from before there were other tasks: they keep its data as it was.
 
     @property
@@ -188,12 +202,39 @@ class Task(ABC):
         return len(self.write_operation(self.operations[0]).split())
 
     @cached_property
+    def given_length(self) -> int:
+        """The number of symbolic words of the value that a completion opens with."""
+        return len(self.write_given(self.values[0]).split())
+
+    @cached_property
+    def trace_operation_length(self) -> int:
+        """The number of symbolic words of an operation in a completion."""
+        return len(self.write_trace_operation(self.operations[0]).split())
+
+    @cached_property
+    def result_length(self) -> int:
+        """The number of symbolic words of the result of a step."""
+        return len(self.write_result(self.values[0]).split())
+
+    @cached_property
     def _values_by_words(self) -> dict[str, Value]:
         return {self.write_value(value): value for value in self.values}
 
     @cached_property
     def _operations_by_words(self) -> dict[str, Operation]:
         return {self.write_operation(operation): operation for operation in self.written_operations}
+
+    @cached_property
+    def _givens_by_words(self) -> dict[str, Value]:
+        return {self.write_given(value): value for value in self.values}
+
+    @cached_property
+    def _trace_operations_by_words(self) -> dict[str, Operation]:
+        return {self.write_trace_operation(operation): operation for operation in self.written_operations}
+
+    @cached_property
+    def _results_by_words(self) -> dict[str, Value]:
+        return {self.write_result(value): value for value in self.values}
 
     @cached_property
     def said_values(self) -> dict[str, Value]:
@@ -217,3 +258,15 @@ class Task(ABC):
     def read_operation(self, words: str) -> Operation | None:
         """Return the operation that is written so in symbolic words, to the letter; None if there is none."""
         return self._operations_by_words.get(words)
+
+    def read_given(self, words: str) -> Value | None:
+        """Return the value whose `write_given` is this, to the letter; None if there is none."""
+        return self._givens_by_words.get(words)
+
+    def read_trace_operation(self, words: str) -> Operation | None:
+        """Return the operation whose `write_trace_operation` is this, to the letter; None if there is none."""
+        return self._trace_operations_by_words.get(words)
+
+    def read_result(self, words: str) -> Value | None:
+        """Return the value whose `write_result` is this, to the letter; None if there is none."""
+        return self._results_by_words.get(words)

@@ -29,7 +29,11 @@ class TextForm(Protocol):
     label_pool: int | None  # how many labels steps can bear, drawn at random; None: they count from 1
 
     def write_value(self, value: Value, task: Task) -> str:
-        """Return a value as completions write it."""
+        """Return a value as answer lines write it."""
+        ...
+
+    def write_given(self, value: Value, task: Task) -> str:
+        """Return a value as the opening of a completion writes it."""
         ...
 
     def write_prompt(self, problem: AnyProblem) -> str: ...

@@ -104,8 +104,8 @@ def write_facts(spec: PretrainSpec, index: int) -> list[str]:
         value = stream.choice(task.values)
         operation = task.draw_operation(stream, undoing=True)
         label = f"L{stream.randint(1, SymbolicText.label_pool)}"
-        result = task.write_value(task.apply(operation, value))
-        words += [task.write_value(value), label, task.write_operation(operation), result]
+        result = task.write_result(task.apply(operation, value))
+        words += [task.write_result(value), label, task.write_trace_operation(operation), result]
     return " ".join(words).split()
 
 
@@ -128,7 +128,7 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
     """
     vocabulary = tokenizer.get_vocab()
     task = make_task(spec.task, spec.seed)
-    fact_length = 2 * task.value_length + 1 + task.operation_length
+    fact_length = 2 * task.result_length + 1 + task.trace_operation_length
     logs = [encode_log(spec, index, tokenizer) for index in range(spec.updates * spec.logs_per_update)]
     logs.sort(key=lambda row: len(row["input_ids"]))
     batches = [logs[at : at + spec.logs_per_update] for at in range(0, len(logs), spec.logs_per_update)]
@@ -141,7 +141,7 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
             words = write_facts(spec, update * spec.logs_per_update + row)
             ids = [vocabulary[word] for word in words]
             first_fact = len(ids) - fact_length * spec.facts_per_row
-            first_result = fact_length - task.value_length  # within a fact
+            first_result = fact_length - task.result_length  # within a fact
             is_result = [at >= first_fact and (at - first_fact) % fact_length >= first_result for at in range(len(ids))]
             labels = [token if result else IGNORED for token, result in zip(ids, is_result, strict=True)]
             rows.append({"input_ids": ids, "labels": labels})

@@ -13,7 +13,7 @@ from selectimprove.tasks.specs import KINDS
 NEEDS = {"runs": "RL", "by_kind": True, "axes": [["symbol_map"]], "cells": "MAP_LOOKS"}
 MAP_LOOKS = {
     "fixed": Look("#000000", "o", "-", "map fixed and hidden"),
-    "per_problem": Look("#D55E00", "D", "--", "map stated in each prompt"),
+    "stated": Look("#D55E00", "D", "--", "map stated in each prompt"),
 }
 
 
