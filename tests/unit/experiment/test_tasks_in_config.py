@@ -154,6 +154,10 @@ BROKEN = {
         {"source": SOURCE.replace(TAKEN, 'return " ".join(["cup"] * value)')},
         r"a ball under 7 cups is not in order: values: found some of 1 and some of 7 words, must be of as many$",
     ),
+    "writes results in words that its values do not have": (
+        {"source": f'{SOURCE}\n    def write_result(self, value):\n        return f"under{{value}}"\n'},
+        r"a ball under 7 cups is not in order: results: 'under1' is none of the words of values and operations$",
+    ),
     "raises": (
         {"source": SOURCE.replace(TAKEN, 'return "cup" + value')},
         r"^tasks\.cups\.task: 'cups' raises TypeError\('can only concatenate str",

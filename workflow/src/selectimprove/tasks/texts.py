@@ -11,6 +11,9 @@ The prompt of a composition states its parts in a row, where the word A (the ans
 given; a completion is one such trace a part, each with its answer line. In symbolic words such a trace is preceded by
 its mark: the label of the part's first step, which says where in the prompt the part is, and what it asks, as there.
 
+Where a task is stated in each prompt, symbolic completions also write what they look up there, as numbers behind the
+symbols that are given and before those of results: x e3 6 L7 + e5 2 8 e9 ...
+
 In `symbolic_question_first` the name that is asked for stands before the chain: y x e3 L7 + e5 L8 * e2 y ? ?
 """
 
