@@ -16,7 +16,8 @@ from selectimprove.tasks.specs import TaskSpec
         {"seeds": [1]},
         {"seeds": [0, 1]},
         {"tasks.gf11.order": 13},
-        {"tasks.gf11.symbol_map": "stated"},
+        {"tasks.gf11.symbol_map": "stated"}
+        | {f"{section}.defaults.max_completion_tokens": 72 for section in ("rl", "suites")},
         {"pretrain.updates": 2001},
         {"pretrain.threads": 2},
         {"execution.threads": 2},
@@ -180,7 +181,7 @@ def test_run_settings_of_a_model_that_is_not_pretrained_here_lack_those_of_a_bas
 
 
 def test_report_begins_with_the_core(experiment) -> None:
-    entry = {"module": "figure2", "experiment": "other"}
+    entry = {**experiment.figures["figure2"], "experiment": "other"}
     experiment = dataclasses.replace(experiment, figures={"other": entry, **experiment.figures})
     spec = experiment.make_report_spec()
     assert [group for _, group, _ in spec.figures] == ["core"] * (len(experiment.figures) - 1) + ["other"]

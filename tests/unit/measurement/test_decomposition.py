@@ -192,3 +192,12 @@ def test_bounds_surround_every_part():
     for part in PARTS:
         assert (table[f"{part}_low"] < table[part]).all()
         assert (table[part] < table[f"{part}_high"]).all()
+
+
+def test_suites_that_share_a_range_of_steps_have_it_once():
+    """As those of several tasks do, in a figure of bases of several sizes."""
+    short, long = (make_rows("FB", 0, "evaluation", length, [True] * 4) for length in (6, 9))
+    rows = pd.concat([short, long, make_rows("FB", 0, "evaluation", 2, [True] * 4)], ignore_index=True)
+    suites = [["steps_6_9"] * 8 + ["steps_2"] * 4, ["steps_6_9_8m"] * 8 + ["steps_2"] * 4]
+    scores = pd.concat([rows.assign(suite=names, forced_strategy=None) for names in suites], ignore_index=True)
+    assert decomposition.find_step_ranges(scores) == [(2, 2), (6, 9)]

@@ -20,9 +20,12 @@ CELL = ["seed", "kind", "steps"]
 
 
 def find_step_ranges(scores: pd.DataFrame) -> list[tuple[int, int]]:
-    """Return the lowest and highest number of steps of each suite whose completions open freely, short ones first."""
+    """Return the lowest and highest number of steps of each suite whose completions open freely, short ones first.
+
+    Suites of several tasks that share a range have it once.
+    """
     free = scores[scores["forced_strategy"].isna()]
-    return sorted(free.groupby("suite")["steps"].agg(["min", "max"]).itertuples(index=False, name=None))
+    return sorted(set(free.groupby("suite")["steps"].agg(["min", "max"]).itertuples(index=False, name=None)))
 
 
 def measure_problems(scores: pd.DataFrame) -> pd.DataFrame:
