@@ -278,8 +278,8 @@ def check_space():
 
 
 def list_tests():
-    datasets = dict.fromkeys(experiment.suites[suite].dataset for _, suite in experiment.list_evaluations())
-    return [f"{find_data_folder(dataset, seed)}/test.jsonl" for dataset in datasets for seed in experiment.seeds]
+    names = experiment.list_test_datasets()
+    return [f"{find_data_folder(name, seed)}/test.jsonl" for name in names for seed in experiment.seeds]
 
 
 def find_drawing_module(section, name):

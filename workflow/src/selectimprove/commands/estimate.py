@@ -115,14 +115,14 @@ def describe_estimate(config_files: list[Path]) -> str:
         offline = not (experiment.model.is_on_hub and find_hub().startswith("answers"))
         needs = describe_needs(experiment, results / "benchmarks", offline)
         return "\n  ".join([f"{told}; training and evaluation of the whole preset, one job at a time:", *needs])
-    published, measured, factors = read_published(), [], {}
-    for base in pretraining:
-        spec = parse_spec(PretrainSpec, base.spec)
-        if (architecture := spec.model.architecture) not in factors:
-            seconds = measure_log(spec)
-            measured.append(f"{seconds * spec.logs_per_update:.2f}")
-            factors[architecture] = seconds / published.find(base).loop
-    cores, bases = available_cpu_count(), find_bases(jobs)
+    published, bases, measured, factors = read_published(), find_bases(jobs), [], {}
+    for job in pretraining:
+        base = bases[job.key]
+        if base.model.architecture not in factors:
+            seconds = measure_log(base)
+            measured.append(f"{seconds * base.logs_per_update:.2f}")
+            factors[base.model.architecture] = seconds / published.find(job).loop
+    cores = available_cpu_count()
     left = {job.key: published.estimate(job, factors[bases[job.key].model.architecture]) for job in pending}
     seconds = schedule(pending, left, cores)
     times = " or ".join(f"{factor:.2f}" for factor in factors.values())

@@ -225,6 +225,10 @@ class Experiment:
         pairs = [pair for values in drawn for pair in self.list_figure_evaluations(values)]
         return list(dict.fromkeys([*pairs, *self.list_claim_evaluations()]))
 
+    def list_test_datasets(self) -> list[str]:
+        """Return the data sets whose test problems any figure, table or claim takes."""
+        return list(dict.fromkeys(self.suites[suite].dataset for _, suite in self.list_evaluations()))
+
     def list_runs_taken(self) -> list[str]:
         """Return the runs that any figure, table or claim takes, each after those that it is made from."""
         return list(dict.fromkeys(run for end, _ in self.list_evaluations() for run in self.list_upstream_runs(end)))
@@ -326,6 +330,5 @@ class Experiment:
             )
             for section in ("figures", "tables")
         }
-        tests = sorted({self.suites[suite].dataset for _, suite in self.list_evaluations()})
-        texts = {name: self.models[self.datasets[name].task].text for name in tests}
+        texts = {name: self.models[self.datasets[name].task].text for name in self.list_test_datasets()}
         return ReportSpec(preset=self.preset, seeds=self.seeds, texts=texts, **captions)

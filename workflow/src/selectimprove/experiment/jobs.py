@@ -219,7 +219,7 @@ def list_jobs(experiment: Experiment) -> list[Job]:
         takes = jobs.find_evaluations(experiment.list_claim_evaluations(), experiment.seeds)
         jobs.add("claims", experiment.make_claims_spec(), ["claims.md", "claims.csv", "claims.json"], takes)
         drawn.append("claims")
-    tests = {experiment.suites[suite].dataset for _, suite in evaluations}
-    takes = [*drawn, "scores", *(f"dataset/{name}_seed{seed}" for name in tests for seed in experiment.seeds)]
+    tests = [f"dataset/{name}_seed{seed}" for name in experiment.list_test_datasets() for seed in experiment.seeds]
+    takes = [*drawn, "scores", *tests]
     jobs.add("report", experiment.make_report_spec(), ["report.html", "report.json"], takes)
     return jobs.sort()
