@@ -14,7 +14,7 @@ OPERATORS = ["add", "subtract", "multiply", "divide"]
 @given(fields())
 def test_symbols_and_elements_are_one_to_one(field) -> None:
     symbols = [f"e{index}" for index in range(field.order)]
-    elements = [field.read_value(symbol) for symbol in symbols]
+    elements = [field.value_notation.read(symbol) for symbol in symbols]
     assert sorted(elements) == list(range(field.order))
     assert [field.write_value(element) for element in elements] == symbols
 
@@ -32,12 +32,12 @@ def test_shuffled_map_is_a_permutation_drawn_from_its_key(order) -> None:
     + ["e１", "e٣", "e²", "е1", "ｅ1", "e1\u200b", "e1_0", "e1.0", "ee1"],
 )
 def test_look_alike_symbols_are_refused(symbol) -> None:
-    assert Field.shuffled(11, 0).read_value(symbol) is None
+    assert Field.shuffled(11, 0).value_notation.read(symbol) is None
 
 
 @given(fields(), st.text(max_size=4) | st.from_regex(r"e[0-9٠-٩]{1,3}", fullmatch=True))
 def test_only_written_symbols_are_read(field, symbol) -> None:
-    assert (field.read_value(symbol) is not None) == (symbol in {f"e{index}" for index in range(field.order)})
+    assert (field.value_notation.read(symbol) is not None) == (symbol in {f"e{index}" for index in range(field.order)})
 
 
 def test_is_prime_agrees_with_a_sieve() -> None:

@@ -37,6 +37,11 @@ def drop_lookups(completion: str, task: Field) -> str:
     return f"{re.sub(form, check, opened + ' ')}A {answer}"
 
 
+def count_step_words(problem) -> tuple[int, int]:
+    """Return how many words the opening and a step of a symbolic completion have."""
+    return (3, 6) if problem.task.stated else (2, 4)
+
+
 def split_words(completion: str) -> tuple[list[str], list[list[str]], list[str]]:
     """Return [name, value], [[label, sign, operand, result], ...], ["x", value, "y", value] of a completion.
 
@@ -358,7 +363,7 @@ def test_truncation_is_no_answer(text, strategy, problem, data) -> None:
     """Cut between any two words, the first wrong step is the one that is not whole."""
     completion = write(problem, strategy, text)
     words = completion[: data.draw(st.sampled_from([match.start() for match in re.finditer(r"\s", completion)]))]
-    opening, step = ((3, 6) if problem.task.stated else (2, 4)) if isinstance(text, SymbolicText) else (3, 7)
+    opening, step = count_step_words(problem) if isinstance(text, SymbolicText) else (3, 7)
     written = len(words.split())
     whole_steps = min((written - opening) // step, problem.steps)
     reading = read_completion(words, problem, text)
@@ -375,9 +380,7 @@ def test_unreadable_step_is_a_lost_place(text, strategy, rubbish, problem, data)
     """Rubbish anywhere between the opening and the answer line loses the place there, not the answer."""
     gap = " " if isinstance(text, SymbolicText) else "\n"
     completion = write(problem, strategy, text)
-    opening, step, answer = (2, 4, 5) if isinstance(text, SymbolicText) else (1, 1, 1)
-    if problem.task.stated and answer == 5:
-        opening, step = 3, 6
+    opening, step, answer = (*count_step_words(problem), 5) if isinstance(text, SymbolicText) else (1, 1, 1)
     parts = completion.split(gap)
     whole_steps = data.draw(st.integers(0, problem.steps))
     place = opening + step * whole_steps

@@ -85,17 +85,17 @@ def test_values_and_operations_are_written_each_in_its_way(task) -> None:
         assert written == [spell(value, task, form) for value in task.values]
         assert len(set(written)) == len(written)
     for value in task.values:
-        assert task.read_value(task.write_value(value)) == value
+        assert task.value_notation.read(task.write_value(value)) == value
     for operation in task.written_operations:
-        assert task.read_operation(task.write_operation(operation)) == operation
+        assert task.operation_notation.read(task.write_operation(operation)) == operation
     vocabulary = SymbolicText().vocabulary(task)
     assert len(set(vocabulary)) == len(vocabulary)
 
 
 def test_what_is_written_otherwise_is_not_read(task) -> None:
     for written in ("", " ", task.write_value(task.values[0]) + " ", task.write_value(task.values[0]).upper(), "?"):
-        assert task.read_value(written) is None
-        assert task.read_operation(written) is None
+        assert task.value_notation.read(written) is None
+        assert task.operation_notation.read(written) is None
 
 
 @pytest.mark.parametrize("steps", [1, 2])

@@ -63,13 +63,13 @@ def test_every_part_of_a_log_executes_its_chain_from_its_own_opening(parts):
         assert {len(opening) for opening in openings} == {2}
         for chain, opening, (_, continuation) in zip(chains, openings, log, strict=True):
             words = continuation.split()
-            value = GF5.read_value(opening[1])
+            value = GF5.value_notation.read(opening[1])
             steps, answer = words[:-5], words[-5:]
             ends = {opening[0]: opening[1]}
             labels = []
             for label, sign, operand, result in zip(*(iter(steps),) * 4, strict=True):
-                value = calculate((OPERATORS[sign], GF5.read_value(operand)), value, GF5)
-                assert GF5.read_value(result) == value
+                value = calculate((OPERATORS[sign], GF5.value_notation.read(operand)), value, GF5)
+                assert GF5.value_notation.read(result) == value
                 labels.append(label)
                 ends["y" if opening[0] == "x" else "x"] = result
             written = [word for word in chain.split() if word.startswith("L")]
@@ -183,8 +183,10 @@ def test_prompt_says_nothing_about_the_log():
 def test_facts_are_right():
     for index in range(100):
         for value, _, sign, operand, result in zip(*(iter(write_facts(make_pretrain_spec(), index)),) * 5, strict=True):
-            expected = calculate((OPERATORS[sign], GF5.read_value(operand)), GF5.read_value(value), GF5)
-            assert GF5.read_value(result) == expected
+            expected = calculate(
+                (OPERATORS[sign], GF5.value_notation.read(operand)), GF5.value_notation.read(value), GF5
+            )
+            assert GF5.value_notation.read(result) == expected
 
 
 @pytest.mark.parametrize("parts", [(1, 1), (2, 2)])
@@ -280,7 +282,7 @@ def test_corpus_of_every_task_is_right_and_has_loss_on_execution_and_results(spe
             assert step.result == value
         ends = (trace.opening[1], value)
         assert trace.answer == (ends if trace.opening[0] == "x" else ends[::-1])
-    length, width = task.value_length, task.operation_length
+    length, width = task.value_notation.length, task.operation_notation.length
     fact = 2 * length + width + 1
     seen = set()
     for index in range(100):
@@ -290,9 +292,9 @@ def test_corpus_of_every_task_is_right_and_has_loss_on_execution_and_results(spe
             value, operation, result = (
                 read(" ".join(words[at + begin : at + end]))
                 for read, begin, end in (
-                    (task.read_value, 0, length),
-                    (task.read_operation, length + 1, length + 1 + width),
-                    (task.read_value, fact - length, fact),
+                    (task.value_notation.read, 0, length),
+                    (task.operation_notation.read, length + 1, length + 1 + width),
+                    (task.value_notation.read, fact - length, fact),
                 )
             )
             assert calculate(operation, value, task) == result

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from selectimprove.tasks.problems import AnyProblem, Mark, Problem
 from selectimprove.tasks.prompts import BEFORE, Given, build_problem
-from selectimprove.tasks.task import WORDS, Task, Value
+from selectimprove.tasks.task import WORDS, Notation, Operation, Task, Value
 from selectimprove.tasks.traces import NAMES, Trace, TraceStep
 
 
@@ -62,8 +62,7 @@ class SymbolicText:
                 operations = []
                 while words[0].startswith("L"):
                     labels.append(int(words.pop(0)[1:]))
-                    written = self._take(task.operation_length, words)
-                    operations.append(require(task.read_operation(written), written, f"an operation of {task.title}"))
+                    operations.append(self._take_entry(task.operation_notation, words, f"an operation of {task.title}"))
                 parts.append((start, self._take_end("y", words, task), operations))
                 self._take(1 if self.asks_first else 2, words)
             problem = build_problem(task, parts, labels[0])
@@ -78,8 +77,14 @@ class SymbolicText:
             raise IndexError
         if words[0] in ("?", "A"):
             return {"?": None, "A": BEFORE}[words.pop(0)]
-        written = self._take(task.value_length, words)
-        return require(task.read_value(written), written, f"a value of {task.title}")
+        return self._take_entry(task.value_notation, words, f"a value of {task.title}")
+
+    def _take_entry(self, notation: Notation, words: list[str], what: str) -> Value | Operation:
+        """Take a value or operation from the front of `words`; raises ValueError if `what` should be there is not."""
+        written = self._take(notation.length, words)
+        if (found := notation.read(written)) is None:
+            raise ValueError(f"{written!r} is not {what}")
+        return found
 
     @staticmethod
     def _take(number: int, words: list[str]) -> str:
@@ -105,17 +110,18 @@ class SymbolicText:
 
     def read_completion(self, completion: str, task: Task, mark: Mark | None = None) -> Trace:
         words = completion.split(" ")
-        length, line = task.value_length, self._count_line(task)
+        values, line = task.value_notation, self._count_line(task)
         answer = None
-        if words.count("A") == 1 and words[-line : 2 - line] == ["A", "x"] and words[-length - 1] == "y":
-            ends = tuple(task.read_value(" ".join(end)) for end in (words[2 - line : -length - 1], words[-length:]))
+        if words.count("A") == 1 and words[-line : 2 - line] == ["A", "x"] and words[-values.length - 1] == "y":
+            written = (words[2 - line : -values.length - 1], words[-values.length :])
+            ends = tuple(values.read(" ".join(end)) for end in written)
             answer = None if None in ends else ends
         body = words[:-line] if answer else words
         before = self._write_mark(mark)
         body = body[len(before) :] if body[: len(before)] == before else []
         opening = None
-        position = 1 + task.given_length
-        if body and body[0] in NAMES and (value := task.read_given(" ".join(body[1:position]))) is not None:
+        position = 1 + task.given_notation.length
+        if body and body[0] in NAMES and (value := task.given_notation.read(" ".join(body[1:position]))) is not None:
             opening = (body[0], value)
         steps = []
         width = self._count_step(task)
@@ -140,7 +146,7 @@ class SymbolicText:
     def split_pieces(self, completion: str, task: Task) -> list[str]:
         pieces: list[list[str]] = []
         room = 0
-        opening = 1 + task.given_length
+        opening = 1 + task.given_notation.length
         for word in completion.split(" "):
             # A label or A begins a piece even where the one before lacks words, so that a slip spoils one piece only.
             if room == 0 or word == "A" or word.startswith("L"):
@@ -156,8 +162,9 @@ class SymbolicText:
     def _read_step(words: list[str], task: Task) -> TraceStep | None:
         if not words or not re.fullmatch(r"L[1-9][0-9]?", words[0]):
             return None
-        operation = task.read_trace_operation(" ".join(words[1 : 1 + task.trace_operation_length]))
-        result = task.read_result(" ".join(words[1 + task.trace_operation_length :]))
+        behind = 1 + task.trace_operation_notation.length
+        operation = task.trace_operation_notation.read(" ".join(words[1:behind]))
+        result = task.result_notation.read(" ".join(words[behind:]))
         if operation is None or result is None:
             return None
         return TraceStep(int(words[0][1:]), operation, result)
@@ -165,19 +172,13 @@ class SymbolicText:
     @staticmethod
     def _count_step(task: Task) -> int:
         """Return how many words a step has."""
-        return 1 + task.trace_operation_length + task.result_length
+        return 1 + task.trace_operation_notation.length + task.result_notation.length
 
     @staticmethod
     def _count_line(task: Task) -> int:
         """Return how many words an answer line has."""
-        return 3 + 2 * task.value_length
+        return 3 + 2 * task.value_notation.length
 
     def count_words(self, task: Task, steps: int, parts: int) -> int:
-        of_part = 1 + task.given_length + steps * self._count_step(task) + self._count_line(task)
+        of_part = 1 + task.given_notation.length + steps * self._count_step(task) + self._count_line(task)
         return parts * (of_part + 3 * (parts > 1))
-
-
-def require(found: Value | None, written: str, what: str) -> Value:
-    if found is None:
-        raise ValueError(f"{written!r} is not {what}")
-    return found

@@ -6,7 +6,7 @@ the splits, the texts, the verifier and the corpus of pretraining. See docs/add-
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -33,6 +33,23 @@ class Sentences:
     question: str
     before: str
     trace: str
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How values or operations are written in symbolic words. length: words of each; entries: each by its words."""
+
+    length: int
+    entries: dict[str, Any]
+
+    def read(self, words: str) -> Any:
+        """Return the value or operation that is written so, to the letter; None if there is none."""
+        return self.entries.get(words)
+
+
+def make_notation(write: Callable[[Any], str], entries: Sequence) -> Notation:
+    """Return how `write` writes each of `entries`, in as many words as the first."""
+    return Notation(len(write(entries[0]).split()), {write(entry): entry for entry in entries})
 
 
 class Task(ABC):
@@ -192,49 +209,24 @@ class Task(ABC):
         return {operation[0] for operation in self.operations}, {operation[0] for operation in undoing}
 
     @cached_property
-    def value_length(self) -> int:
-        """The number of symbolic words of a value."""
-        return len(self.write_value(self.values[0]).split())
+    def value_notation(self) -> Notation:
+        return make_notation(self.write_value, self.values)
 
     @cached_property
-    def operation_length(self) -> int:
-        """The number of symbolic words of an operation."""
-        return len(self.write_operation(self.operations[0]).split())
+    def operation_notation(self) -> Notation:
+        return make_notation(self.write_operation, self.written_operations)
 
     @cached_property
-    def given_length(self) -> int:
-        """The number of symbolic words of the value that a completion opens with."""
-        return len(self.write_given(self.values[0]).split())
+    def given_notation(self) -> Notation:
+        return make_notation(self.write_given, self.values)
 
     @cached_property
-    def trace_operation_length(self) -> int:
-        """The number of symbolic words of an operation in a completion."""
-        return len(self.write_trace_operation(self.operations[0]).split())
+    def trace_operation_notation(self) -> Notation:
+        return make_notation(self.write_trace_operation, self.written_operations)
 
     @cached_property
-    def result_length(self) -> int:
-        """The number of symbolic words of the result of a step."""
-        return len(self.write_result(self.values[0]).split())
-
-    @cached_property
-    def _values_by_words(self) -> dict[str, Value]:
-        return {self.write_value(value): value for value in self.values}
-
-    @cached_property
-    def _operations_by_words(self) -> dict[str, Operation]:
-        return {self.write_operation(operation): operation for operation in self.written_operations}
-
-    @cached_property
-    def _givens_by_words(self) -> dict[str, Value]:
-        return {self.write_given(value): value for value in self.values}
-
-    @cached_property
-    def _trace_operations_by_words(self) -> dict[str, Operation]:
-        return {self.write_trace_operation(operation): operation for operation in self.written_operations}
-
-    @cached_property
-    def _results_by_words(self) -> dict[str, Value]:
-        return {self.write_result(value): value for value in self.values}
+    def result_notation(self) -> Notation:
+        return make_notation(self.write_result, self.values)
 
     @cached_property
     def said_values(self) -> dict[str, Value]:
@@ -250,23 +242,3 @@ class Task(ABC):
     def said_trace_operations(self) -> dict[str, Operation]:
         """The operations and their inverses by how each stands in the sentences of a completion."""
         return {self.say_trace_operation(operation): operation for operation in self.written_operations}
-
-    def read_value(self, words: str) -> Value | None:
-        """Return the value that is written so in symbolic words, to the letter; None if there is none."""
-        return self._values_by_words.get(words)
-
-    def read_operation(self, words: str) -> Operation | None:
-        """Return the operation that is written so in symbolic words, to the letter; None if there is none."""
-        return self._operations_by_words.get(words)
-
-    def read_given(self, words: str) -> Value | None:
-        """Return the value whose `write_given` is this, to the letter; None if there is none."""
-        return self._givens_by_words.get(words)
-
-    def read_trace_operation(self, words: str) -> Operation | None:
-        """Return the operation whose `write_trace_operation` is this, to the letter; None if there is none."""
-        return self._trace_operations_by_words.get(words)
-
-    def read_result(self, words: str) -> Value | None:
-        """Return the value whose `write_result` is this, to the letter; None if there is none."""
-        return self._results_by_words.get(words)

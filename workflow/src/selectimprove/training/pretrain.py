@@ -128,7 +128,7 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
     """
     vocabulary = tokenizer.get_vocab()
     task = make_task(spec.task, spec.seed)
-    fact_length = 2 * task.result_length + 1 + task.trace_operation_length
+    fact_length = 2 * task.result_notation.length + 1 + task.trace_operation_notation.length
     logs = [encode_log(spec, index, tokenizer) for index in range(spec.updates * spec.logs_per_update)]
     logs.sort(key=lambda row: len(row["input_ids"]))
     batches = [logs[at : at + spec.logs_per_update] for at in range(0, len(logs), spec.logs_per_update)]
@@ -141,7 +141,7 @@ def encode_corpus(spec: PretrainSpec, tokenizer: PreTrainedTokenizerBase) -> Dat
             words = write_facts(spec, update * spec.logs_per_update + row)
             ids = [vocabulary[word] for word in words]
             first_fact = len(ids) - fact_length * spec.facts_per_row
-            first_result = fact_length - task.result_length  # within a fact
+            first_result = fact_length - task.result_notation.length  # within a fact
             is_result = [at >= first_fact and (at - first_fact) % fact_length >= first_result for at in range(len(ids))]
             labels = [token if result else IGNORED for token, result in zip(ids, is_result, strict=True)]
             rows.append({"input_ids": ids, "labels": labels})
