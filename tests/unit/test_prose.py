@@ -77,3 +77,25 @@ def test_claims_side_by_side_in_the_docs_are_the_published_ones():
         thresholds = [f"{claim.comparison} {100 * claim.threshold:.0f}" for claim in both]
         other = "" if thresholds[0] == thresholds[1] else f" (programs: {100 * both[1].threshold:.0f})"
         assert row == [both[0].sentence.rstrip("."), thresholds[0] + other, *cells]
+
+
+def test_the_ablation_of_rl_in_the_docs_is_the_published_one():
+    """Of each setting our accuracy of B, F and FB, and the paper's beside it."""
+    published = pd.read_csv(PUBLISHED / "full" / "rl_ablation.csv")
+    page = (ROOT / "docs" / "experiments.md").read_text("utf-8")
+    [table] = re.findall(r"^\| rate \| group \| beta .*\n\|---.*\n((?:\| .*\n)+)", page, re.MULTILINE)
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    settings = published.groupby(["learning_rate", "completions_per_prompt", "beta"], sort=True)
+    assert len(rows) == settings.ngroups == 8
+    for row, (setting, models) in zip(rows, settings, strict=True):
+        assert [float(cell) for cell in row[:3]] == list(setting)
+        own = models.set_index("model")
+        cells = [
+            cell
+            for model in ("B", "F", "FB")
+            for cell in (
+                f"{100 * own.accuracy[model]:.1f}",
+                "unstable" if pd.isna(own.paper[model]) else f"{100 * own.paper[model]:.0f}",
+            )
+        ]
+        assert row[3:] == cells
