@@ -19,6 +19,13 @@ def list_anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def read_rows(head: str) -> list[list[str]]:
+    """Return the cells of the one table in docs/experiments.md whose head begins so, row by row."""
+    page = (ROOT / "docs" / "experiments.md").read_text("utf-8")
+    [table] = re.findall(rf"^{re.escape(head)}.*\n\|[-:| ]+\n((?:\| .*\n)+)", page, re.MULTILINE)
+    return [line.strip("| ").split(" | ") for line in table.splitlines()]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
@@ -64,9 +71,7 @@ def test_claims_side_by_side_in_the_docs_are_the_published_ones():
     field, programs = (
         pd.read_csv(PUBLISHED / preset / "claims.csv").set_index("claim") for preset in ("tiny", "programs")
     )
-    page = (ROOT / "docs" / "experiments.md").read_text("utf-8")
-    [table] = re.findall(r"^\| claim \| threshold .*\n\|---.*\n((?:\| .*\n)+)", page, re.MULTILINE)
-    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    rows = read_rows("| claim | threshold ")
     assert len(rows) == len(field) == len(programs) == 13
     for name, row in zip(field.index, rows, strict=True):
         both = [field.loc[name], programs.loc[f"programs_{name}"]]
@@ -82,9 +87,7 @@ def test_claims_side_by_side_in_the_docs_are_the_published_ones():
 def test_the_ablation_of_rl_in_the_docs_is_the_published_one():
     """Of each setting our accuracy of B, F and FB, and the paper's beside it."""
     published = pd.read_csv(PUBLISHED / "full" / "rl_ablation.csv")
-    page = (ROOT / "docs" / "experiments.md").read_text("utf-8")
-    [table] = re.findall(r"^\| rate \| group \| beta .*\n\|---.*\n((?:\| .*\n)+)", page, re.MULTILINE)
-    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    rows = read_rows("| rate | group | beta ")
     settings = published.groupby(["learning_rate", "completions_per_prompt", "beta"], sort=True)
     assert len(rows) == settings.ngroups == 8
     for row, (setting, models) in zip(rows, settings, strict=True):
