@@ -37,6 +37,22 @@ def test_muon_trains_the_matrices_inside_the_layers():
             assert moved.abs().max().item() == pytest.approx(1e-3, rel=1e-2), name
 
 
+@pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
+def test_updates_of_matrices_are_computed_in_float32(shape):
+    """Five iterations of Newton and Schulz as Jordan et al. 2024 write them, here in float64."""
+    weight = torch.nn.Parameter(torch.zeros(shape))
+    weight.grad = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    wide = weight.grad.double() if shape[0] <= shape[1] else weight.grad.double().T
+    wide = wide / wide.norm()
+    for _ in range(5):
+        gram = wide @ wide.T
+        wide = 3.4445 * wide + (-4.7750 * gram + 2.0315 * gram @ gram) @ wide
+    expected = wide if shape[0] <= shape[1] else wide.T
+    MuonWithAdamW([weight], [torch.nn.Parameter(torch.zeros(1))], MUON, learning_rate=1e-3).step()
+    scale = -MUON.learning_rate * max(1, shape[0] / shape[1]) ** 0.5
+    torch.testing.assert_close(weight.detach().double() / scale, expected, rtol=0, atol=1e-5)  # bfloat16: 1e-2
+
+
 def test_without_muon_all_weights_are_those_of_adamw():
     model, _ = make_model(0)
     optimizer = make_optimizer(model, None, learning_rate=1e-3)

@@ -117,7 +117,7 @@ class PretrainSpec:
     checkpoint_every: int
     threads: int
     seed: int
-    recipe_version: int = 6
+    recipe_version: int = 7
 
 
 @dataclass(frozen=True)
