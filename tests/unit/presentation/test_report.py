@@ -255,6 +255,17 @@ def test_report_says_what_is_shown_of_what(page):
     assert "&lt;cut&gt;" not in words
 
 
+def test_restored_scores_are_counted_and_neither_their_texts_nor_their_checkpoints_are_needed(preset, tmp_path):
+    scores = pd.read_parquet(preset["scores"])
+    elsewhere = scores.assign(seed=1, completion=None, checkpoint="elsewhere/" + scores["checkpoint"])
+    write_scores(pd.concat([scores, elsewhere]), tmp_path / "scores.parquet", {})
+    render_report(**preset | {"scores": tmp_path / "scores.parquet"}, output=tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Shown are 960 of the 2,688 completions" in " ".join(page.split())
+    assert {problem["seed"] for problem in read_data(page)["problems"]} == {0}
+    assert "elsewhere/" not in page
+
+
 def test_completions_that_were_cut_off_are_explained(preset, tmp_path):
     scores = pd.read_parquet(preset["scores"])
     scores["completion"] += "<cut>"

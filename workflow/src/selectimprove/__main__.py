@@ -6,6 +6,7 @@
     python -m selectimprove show --run FB_rl_6_9 --index 17
     python -m selectimprove base results/tiny/pretrain/gf11/seed0/checkpoint
     python -m selectimprove publish results/tiny results/published/tiny
+    python -m selectimprove restore results/published/full results/tiny
     python -m selectimprove decompose before.csv after.csv --by kind
     python -m selectimprove doctor --preset smollm2
     python -m selectimprove reference > docs/reference.md
@@ -13,7 +14,7 @@
 `trace`: see tracing.py; the exit status is 0 if every digest matches, 1 if not, 2 if FILE cannot be traced. `show`: see
 show.py; the exit status is 2 if there is no such model or problem. `base`: see base.py; likewise for a base.
 `watch`, `estimate`, `publish`, `decompose`, `doctor`: see the modules of these names; likewise for a configuration,
-results, tables and a preset. Ctrl-C ends any of them quietly, with 130.
+results, tables and a preset. `restore`: see publish.py. Ctrl-C ends any of them quietly, with 130.
 `reference`: see reference.py.
 """
 
@@ -49,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     publish_parser = commands.add_parser("publish", help="copy what a run shows to a folder under version control")
     publish_parser.add_argument("results", type=Path, metavar="RESULTS", help="such as results/tiny")
     publish_parser.add_argument("target", type=Path, metavar="FOLDER", help="its README.md stays")
+    restore_parser = commands.add_parser("restore", help="copy published scores to where the workflow reads them")
+    restore_parser.add_argument("published", type=Path, metavar="FOLDER", help="such as results/published/full")
+    restore_parser.add_argument("results", type=Path, metavar="RESULTS", help="what is there already stays")
     decompose.add_arguments(
         commands.add_parser("decompose", help="split the gain between two tables of completions, of any task and model")
     )
@@ -70,6 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
             show.show_problem(parsed)
         elif parsed.command == "publish":
             print(f"{len(publish.publish(parsed.results, parsed.target))} files in {parsed.target}")
+        elif parsed.command == "restore":
+            print(f"new files in {parsed.results}: {len(publish.restore(parsed.published, parsed.results))}")
         elif parsed.command == "reference":
             print(reference.write_reference(), end="")
         elif parsed.command == "decompose":

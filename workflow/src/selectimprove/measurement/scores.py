@@ -38,7 +38,7 @@ COLUMNS = {
     "correct_parts": "how many parts from the first on have the right answer",
     "failure": "why that step is wrong, one of strategies.FAILURES",
     "tokens": "length of the completion in tokens",
-    "completion": "its text, with rewards.CUT behind it if it was cut before its end-of-sequence token",
+    "completion": "its text, with rewards.CUT behind it if it was cut before its end-of-sequence token; copies lack it",
 }
 
 RUN_COLUMNS = {
@@ -71,6 +71,15 @@ def write_scores(scores: pd.DataFrame, file: Path, record: dict[str, Any]) -> No
     metadata = {**table.schema.metadata, RECORD_KEY: json.dumps(record, sort_keys=True)}
     table = table.replace_schema_metadata(metadata)
     write_whole(file, lambda path: pyarrow.parquet.write_table(table, path, write_page_checksum=True))
+
+
+def copy_without_texts(source: Path, file: Path) -> None:
+    """Copy a score table with its record, but without the completions' texts, which take most of the room."""
+    table = pyarrow.parquet.read_table(source, page_checksum_verification=True)
+    place = table.schema.get_field_index("completion")
+    table = table.set_column(place, table.schema.field(place), pyarrow.nulls(len(table), table.schema.types[place]))
+    options = {"write_page_checksum": True, "compression": "zstd"}
+    write_whole(file, lambda path: pyarrow.parquet.write_table(table, path, **options))
 
 
 def join_scores(tables: list[Path], file: Path) -> None:

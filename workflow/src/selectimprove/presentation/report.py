@@ -58,7 +58,8 @@ def render_report(
 
     figures, tables: PNG and Markdown files; claims: CSV of their verdicts, None for a preset that checks none; the
     sidecars lie beside these. scores: the score table of the preset; tests: test.jsonl of the data sets of its suites.
-    The checkpoints that the scores name must be there too, for their provenance records.
+    The checkpoints that the scores name must be there too, for their provenance records, but for those of restored
+    scores, which have no texts either: of these neither completions nor records are shown.
 
     Raises FileNotFoundError on a missing input, and ValueError on one that is incomplete or does not fit the others.
     """
@@ -67,8 +68,9 @@ def render_report(
     inputs = digest_inputs(*figures, *tables, *others)
     table_of_scores = read_scores([scores])
     problems = {row["id"]: row for file in tests for row in read_rows(file)}
-    sample = choose_completions(table_of_scores, problems)
-    folders = select_last(table_of_scores)["checkpoint"].unique()
+    with_texts = table_of_scores.dropna(subset="completion")
+    sample = choose_completions(with_texts, problems)
+    folders = select_last(with_texts)["checkpoint"].unique()
     environment = Environment(
         loader=FileSystemLoader(Path(template).parent),
         autoescape=True,
