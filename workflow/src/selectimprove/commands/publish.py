@@ -11,12 +11,13 @@ that were run on several machines are drawn together, or drawn otherwise, withou
 
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from selectimprove.commands.progress import read_timings
-from selectimprove.files import put_in_place
+from selectimprove.files import put_in_place, write_whole
 from selectimprove.measurement.scores import copy_without_texts
 
 README = "README.md"
@@ -77,6 +78,5 @@ def restore(published: Path, results: Path) -> list[Path]:
         sources[results.joinpath(*match.groups(), "metrics.csv")] = path
     new = {target: path for target, path in sources.items() if not target.exists()}
     for target, path in new.items():
-        with put_in_place(target) as temporary:
-            shutil.copyfile(path, temporary)
+        write_whole(target, partial(shutil.copyfile, path))
     return list(new)

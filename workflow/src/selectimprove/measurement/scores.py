@@ -14,7 +14,7 @@ import pyarrow.parquet
 
 from selectimprove.experiment.specs import ClaimsSpec, FigureSpec
 from selectimprove.files import write_whole
-from selectimprove.provenance.records import DAMAGE, RECORD_KEY, digest_inputs, make_record
+from selectimprove.provenance.records import DAMAGE, RECORD_KEY, digest_inputs, make_record, read_record
 
 COLUMNS = {
     "run": "the run that was evaluated, an SFT or an RL run",
@@ -74,12 +74,8 @@ def write_scores(scores: pd.DataFrame, file: Path, record: dict[str, Any]) -> No
 
 
 def copy_without_texts(source: Path, file: Path) -> None:
-    """Copy a score table with its record, but without the completions' texts, which take most of the room."""
-    table = pyarrow.parquet.read_table(source, page_checksum_verification=True)
-    place = table.schema.get_field_index("completion")
-    table = table.set_column(place, table.schema.field(place), pyarrow.nulls(len(table), table.schema.types[place]))
-    options = {"write_page_checksum": True, "compression": "zstd"}
-    write_whole(file, lambda path: pyarrow.parquet.write_table(table, path, **options))
+    """Copy a score table with its record, but without the completions' texts; raises as read_scores does."""
+    write_scores(read_scores([source]).assign(completion=None), file, read_record(source))
 
 
 def join_scores(tables: list[Path], file: Path) -> None:
