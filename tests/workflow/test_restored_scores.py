@@ -16,8 +16,8 @@ def test_what_restored_scores_are_enough_for_is_drawn_as_where_they_were_made(ch
     restore(tmp_path / "published", results)
     planned = list_planned_rules(folder, "--configfile", SMOKE)
     assert planned.keys() <= {"all", "figure", "table", "claims", "scores", "report"}, planned
-    targets = [f"results/smoke/{name}" for name in (*NUMBERS, "figures/figure3.png")]
-    process = run_snakemake(folder, *targets, "--configfile", SMOKE)
+    process = run_snakemake(folder, "--configfile", SMOKE)
     assert process.returncode == 0, process.stdout
     for name in NUMBERS:
         assert (results / name).read_bytes() == (checkout / "results/smoke" / name).read_bytes(), name
+    assert (results / "report.html").is_file()

@@ -266,6 +266,19 @@ def test_restored_scores_are_counted_and_neither_their_texts_nor_their_checkpoin
     assert "elsewhere/" not in page
 
 
+def test_where_all_scores_were_restored_the_report_says_so_and_shows_no_completion(preset, tmp_path):
+    scores = pd.read_parquet(preset["scores"])
+    restored = scores.assign(completion=None, checkpoint="elsewhere/" + scores["checkpoint"])
+    write_scores(restored, tmp_path / "scores.parquet", {})
+    render_report(**preset | {"scores": tmp_path / "scores.parquet"}, output=tmp_path / "report.html")
+    page = " ".join((tmp_path / "report.html").read_text(encoding="utf-8").split())
+    assert "None of the 1,344 completions that were begun freely can be shown" in page
+    assert "the records of the checkpoints are where these were made" in page
+    assert read_data(page)["problems"] == []
+    assert "need JavaScript" not in page
+    assert "elsewhere/" not in page
+
+
 def test_completions_that_were_cut_off_are_explained(preset, tmp_path):
     scores = pd.read_parquet(preset["scores"])
     scores["completion"] += "<cut>"

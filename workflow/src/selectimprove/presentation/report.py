@@ -68,9 +68,8 @@ def render_report(
     inputs = digest_inputs(*figures, *tables, *others)
     table_of_scores = read_scores([scores])
     problems = {row["id"]: row for file in tests for row in read_rows(file)}
-    with_texts = table_of_scores.dropna(subset="completion")
-    sample = choose_completions(with_texts, problems)
-    folders = select_last(with_texts)["checkpoint"].unique()
+    sample = choose_completions(table_of_scores, problems)
+    folders = select_last(table_of_scores.dropna(subset="completion"))["checkpoint"].unique()
     environment = Environment(
         loader=FileSystemLoader(Path(template).parent),
         autoescape=True,
@@ -180,14 +179,15 @@ def choose_completions(scores: pd.DataFrame, problems: dict[str, dict]) -> pd.Da
     problems: rows of the test data by id, whose order decides: up to MOST_IN_A_CELL of each data set, seed, kind and
     steps are taken, those that come first, one of every cell before a second of any; at least one in all, and no
     more than have MOST_COMPLETIONS together. What counts is the first free completion of a problem. The returned rows
-    are in the order of the problems taken, and of a problem in that of the scores.
+    are in the order of the problems taken, and of a problem in that of the scores. Completions without a text, of
+    restored scores, are left out; there is no row where all are without.
 
     Raises ValueError if there are no free completions, or if one is of a problem that is not among `problems`.
     """
     free = select_free(scores)
     if free.empty:
         raise ValueError("there are no completions to show: all have a forced strategy")
-    free = free[free["sample"] == 0].drop_duplicates([*CHECKPOINT, "problem_id"])  # suites may share problems
+    free = free[free["completion"].notna() & (free["sample"] == 0)].drop_duplicates([*CHECKPOINT, "problem_id"])  # suites may share problems
     step = free["checkpoint_step"]
     steps = free.groupby("run")["checkpoint_step"]
     free = free[(step == steps.transform("min")) | (step == steps.transform("max"))]
