@@ -187,7 +187,8 @@ def choose_completions(scores: pd.DataFrame, problems: dict[str, dict]) -> pd.Da
     free = select_free(scores)
     if free.empty:
         raise ValueError("there are no completions to show: all have a forced strategy")
-    free = free[free["completion"].notna() & (free["sample"] == 0)].drop_duplicates([*CHECKPOINT, "problem_id"])  # suites may share problems
+    free = free[free["completion"].notna() & (free["sample"] == 0)]
+    free = free.drop_duplicates([*CHECKPOINT, "problem_id"])  # suites may share problems
     step = free["checkpoint_step"]
     steps = free.groupby("run")["checkpoint_step"]
     free = free[(step == steps.transform("min")) | (step == steps.transform("max"))]
