@@ -272,6 +272,15 @@ def test_start_that_was_not_sampled_is_said_to_be_missing(open_page, tmp_path, p
     assert missing.count() == 0
 
 
+def test_where_all_scores_were_restored_the_rest_of_the_page_works(open_page, tmp_path, preset):
+    scores = pd.read_parquet(preset["scores"]).assign(completion=None)
+    write_scores(scores, tmp_path / "scores.parquet", {})
+    page = open_page(make_report({**preset, "scores": tmp_path / "scores.parquet"}))
+    assert page.locator("#explorer").is_hidden()
+    page.locator("#drawn-figure3 .enlarge").press("Enter")
+    assert page.get_by_role("dialog").is_visible()
+
+
 def test_wrong_piece_is_marked_by_more_than_color(page):
     choose(page, {"answer": "wrong"})
     wrong = page.locator(".trace .wrong").first
