@@ -18,7 +18,7 @@ def make_declared_scores(experiment: Experiment, name: str) -> pd.DataFrame:
     tables = [
         make_run_scores(experiment, run, suite, seed)
         for run, suite in experiment.list_figure_evaluations(values)
-        for seed in experiment.seeds
+        for seed in experiment.list_figure_seeds(values)
     ]
     settings = {run: {**experiment.describe_run(run), **LOSSES} for run in experiment.list_figure_runs(values)}
     of_runs = pd.DataFrame.from_dict(settings, orient="index")[list(RUN_COLUMNS)].rename_axis("run").reset_index()

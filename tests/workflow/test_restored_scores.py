@@ -3,6 +3,7 @@
 from checkout import SMOKE, copy_workflow, list_planned_rules, run_snakemake
 
 from selectimprove.commands.publish import publish, restore
+from selectimprove.experiment.config import load_files
 
 NUMBERS = ("claims.csv", "tables/table1.csv")  # figures name the commit of their checkout
 
@@ -12,7 +13,7 @@ def test_what_restored_scores_are_enough_for_is_drawn_as_where_they_were_made(ch
     results = folder / "results/smoke"
     process = run_snakemake(folder, "--until", "dataset", "--configfile", SMOKE)
     assert process.returncode == 0, process.stdout
-    publish(checkout / "results/smoke", tmp_path / "published")
+    publish(load_files([folder / SMOKE]), checkout / "results/smoke", tmp_path / "published")
     restore(tmp_path / "published", results)
     planned = list_planned_rules(folder, "--configfile", SMOKE)
     assert planned.keys() <= {"all", "figure", "table", "claims", "scores", "report"}, planned

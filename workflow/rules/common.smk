@@ -164,12 +164,8 @@ def find_data_folder(dataset, seed):
     return f"{RESULTS}/data/{dataset}/seed{seed}"
 
 
-def list_scores(evaluations):
-    return [
-        f"{RESULTS}/evaluation/{run}/seed{seed}/{suite}.parquet"
-        for run, suite in evaluations
-        for seed in experiment.seeds
-    ]
+def list_scores(evaluations, seeds):
+    return [f"{RESULTS}/evaluation/{run}/seed{seed}/{suite}.parquet" for run, suite in evaluations for seed in seeds]
 
 
 def list_base_input(wildcards):
@@ -229,13 +225,15 @@ def list_suite_data(wildcards):
 
 
 def list_figure_scores(name):
-    return list_scores(experiment.list_figure_evaluations(experiment.find_figure(name)))
+    values = experiment.find_figure(name)
+    return list_scores(experiment.list_figure_evaluations(values), experiment.list_figure_seeds(values))
 
 
 def list_figure_metrics(name):
-    runs = experiment.list_figure_runs(experiment.find_figure(name))
-    sft_runs = [run for run in runs if run in experiment.sft_values]
-    return [f"{RESULTS}/sft/{run}/seed{seed}/metrics.csv" for run in sft_runs for seed in experiment.seeds]
+    values = experiment.find_figure(name)
+    sft_runs = [run for run in experiment.list_figure_runs(values) if run in experiment.sft_values]
+    seeds = experiment.list_figure_seeds(values)
+    return [f"{RESULTS}/sft/{run}/seed{seed}/metrics.csv" for run in sft_runs for seed in seeds]
 
 
 def list_drawn(figures, tables):
@@ -278,8 +276,11 @@ def check_space():
 
 
 def list_tests():
-    names = experiment.list_test_datasets()
-    return [f"{find_data_folder(name, seed)}/test.jsonl" for name in names for seed in experiment.seeds]
+    return [
+        f"{find_data_folder(name, seed)}/test.jsonl"
+        for seed in experiment.seeds
+        for name in experiment.list_test_datasets(seed)
+    ]
 
 
 def find_drawing_module(section, name):

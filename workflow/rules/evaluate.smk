@@ -31,7 +31,7 @@ rule evaluate:
 
 rule scores:
     input:
-        list_scores(experiment.list_evaluations()),
+        [table for seed in experiment.seeds for table in list_scores(experiment.list_evaluations(seed), [seed])],
     output:
         f"{RESULTS}/scores.parquet",
     log:

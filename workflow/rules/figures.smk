@@ -69,7 +69,7 @@ rule table:
 
 rule claims:
     input:
-        list_scores(experiment.list_claim_evaluations()),
+        list_scores(experiment.list_claim_evaluations(), experiment.seeds),
     output:
         markdown=f"{RESULTS}/claims.md",
         csv=f"{RESULTS}/claims.csv",

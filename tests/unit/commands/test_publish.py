@@ -1,7 +1,8 @@
 """Publishing a run and the way back: what is copied, what stays, what is refused."""
 
 import pytest
-from configurations import load
+import yaml
+from configurations import CONFIG, UNDRAWN, load
 from made_jobs import make_job
 from synthetic_scores import make_scores, write_run_scores
 
@@ -11,75 +12,86 @@ from selectimprove.experiment.jobs import list_jobs
 from selectimprove.measurement.scores import read_scores
 from selectimprove.provenance.records import read_record
 
-SCORES = "evaluation/FB_rl/seed1/steps_6_9.parquet"
+SCORES = "evaluation/FB/seed1/steps_6_9.parquet"
+METRICS = {f"{stage}/{run}/seed1/metrics.csv" for stage, run in (("pretrain", "gf11"), ("sft", "FB"))}
+TABLE = {"runs": ["FB"], "suites": ["steps_6_9"]}
+EXPERIMENT = load(UNDRAWN | {"seeds": [1], "tables": {"accuracy": TABLE}})
+WIDER = load(
+    UNDRAWN | {"seeds": [0, 1], "tables": {"accuracy": TABLE, "F": TABLE | {"module": "accuracy", "runs": ["F"]}}}
+)
 
 
 @pytest.fixture
-def results(tmp_path):
-    files = [
-        "figures/figure2.pdf",
-        "figures/figure2.json",
-        "tables/table1.md",
-        "claims.md",
-        "report.html",
-        "report.json",
-    ]
-    files += ["scores.parquet", "rl/FB_rl/seed1/metrics.csv", "rl/FB_rl/seed1/checkpoints/step2/model.safetensors"]
-    for name in files:
-        file = tmp_path / "results" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(name)
-    [table] = write_run_scores(make_scores(lambda *cell: 0.5, runs=["F"]).assign(completion="text"), tmp_path)
-    (tmp_path / "results" / SCORES).parent.mkdir(parents=True)
-    table.rename(tmp_path / "results" / SCORES)
-    for job in list_jobs(load({})):
-        if job.key in ("dataset/rl_6_9_seed0", "rl/FB_rl_6_9_seed0", "scores"):
-            make_job(job, tmp_path / "made", loop=81.4, seconds=87.29)
-    for name in ("logs", "benchmarks"):
-        (tmp_path / "made" / name).rename(tmp_path / "results" / name)
-    return tmp_path / "results"
+def results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results/tiny"
+    for job in list_jobs(WIDER):
+        make_job(job, folder, loop=81.4, seconds=87.29)
+    for file in folder.rglob("*.parquet"):
+        [table] = write_run_scores(make_scores(lambda *cell: 0.5, runs=["F"]).assign(completion="text"), tmp_path)
+        table.rename(file)
+    for name in ("report.html", "tables/accuracy.md", *METRICS):
+        (folder / name).write_text(name)
+    return folder
 
 
-def test_what_a_run_shows_is_copied_and_what_was_there_before_goes(results, tmp_path):
+def read_files(folder):
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_what_the_configuration_names_is_copied_and_what_was_there_before_goes(results, tmp_path):
     target = tmp_path / "published"
     target.mkdir()
     (target / "README.md").write_text("by hand")
     (target / "figure9.pdf").write_text("of an earlier run")
-    publish(results, target)
-    found = {str(file.relative_to(target)): file.read_bytes() for file in target.rglob("*") if file.is_file()}
+    assert {str(file.relative_to(target)) for file in publish(EXPERIMENT, results, target)} == read_files(target).keys()
+    found = read_files(target)
     del found[SCORES]
     assert {name: content.decode() for name, content in found.items()} == {
         "README.md": "by hand",
-        "figure2.pdf": "figures/figure2.pdf",
-        "figure2.json": "figures/figure2.json",
-        "table1.md": "tables/table1.md",
-        "claims.md": "claims.md",
+        "accuracy.md": "tables/accuracy.md",
+        "accuracy.csv": "",
+        "accuracy.json": "",
         "report.html": "report.html",
-        "metrics/rl_FB_rl_seed1.csv": "rl/FB_rl/seed1/metrics.csv",
+        "metrics/pretrain_gf11_seed1.csv": "pretrain/gf11/seed1/metrics.csv",
+        "metrics/sft_FB_seed1.csv": "sft/FB/seed1/metrics.csv",
         "jobs.csv": "job,topic,units,loop_seconds,seconds\n"
-        "dataset/rl_6_9_seed0,rl_6_9,1,81.4,87.29\n"
-        "rl/FB_rl_6_9_seed0,rl_6_9,25600,81.4,87.29\n"
-        "scores,scores,1,81.4,87.29\n",
+        "dataset/rl_6_9_seed1,rl_6_9,1,81.4,87.29\n"
+        "dataset/sft_FB_seed1,sft_FB,1,81.4,87.29\n"
+        "evaluate/FB_seed1_steps_6_9,steps_6_9,1024,81.4,87.29\n"
+        "pretrain/gf11_seed1,gf11,72000,81.4,87.29\n"
+        "report,report,1,81.4,87.29\n"
+        "scores,scores,1,81.4,87.29\n"
+        "sft/FB_seed1,sft_FB,12800,81.4,87.29\n"
+        "table/accuracy,accuracy,1,81.4,87.29\n",
     }
 
 
-def test_run_that_did_not_end_is_refused_and_what_is_published_stays(results, tmp_path, capsys):
-    publish(results, tmp_path / "published")
-    before = sorted((tmp_path / "published").rglob("*"))
-    (results / "report.html").unlink()
-    assert main(["publish", str(results), str(tmp_path / "published")]) == 2
-    assert "there is no report.html" in capsys.readouterr().err
-    assert sorted((tmp_path / "published").rglob("*")) == before
+@pytest.mark.parametrize("name", ["report.html", "tables/accuracy.csv", SCORES, *sorted(METRICS)])
+def test_run_that_did_not_end_is_refused_and_what_is_published_stays(results, tmp_path, name):
+    publish(EXPERIMENT, results, tmp_path / "published")
+    before = read_files(tmp_path / "published")
+    (results / name).unlink()
+    with pytest.raises(ValueError, match=f"{name}: there is no such file; a run of the same --configfile"):
+        publish(EXPERIMENT, results, tmp_path / "published")
+    assert read_files(tmp_path / "published") == before
 
 
-def test_two_files_of_one_name_are_refused(results, tmp_path):
-    (results / "tables/figure2.json").write_text("a table called figure2")
-    with pytest.raises(ValueError, match="one name"):
-        publish(results, tmp_path / "published")
+def test_the_command_takes_the_files_that_snakemake_was_called_with(results, tmp_path, capsys):
+    drawn = {section: dict.fromkeys(CONFIG[section]) for section in ("figures", "tables")}
+    drawn["tables"]["accuracy"] = TABLE
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"seeds": [1], "claims": [], **drawn}))
+    assert main(["publish", "published", "--configfile", "own.yaml"]) == 0
+    assert "8 files in published" in capsys.readouterr().out
+    publish(EXPERIMENT, results, tmp_path / "expected")
+    assert read_files(tmp_path / "published") == read_files(tmp_path / "expected")
+    assert main(["publish", "published"]) == 2
+    missing = "results/tiny/figures/figure2.pdf: there is no such file; a run of the same --configfile must have ended"
+    assert capsys.readouterr().err == f"{missing}\n"
 
 
 def test_score_tables_are_published_with_all_but_the_texts(results, tmp_path):
-    publish(results, tmp_path / "published")
+    publish(EXPERIMENT, results, tmp_path / "published")
     own, copy = (folder / SCORES for folder in (results, tmp_path / "published"))
     assert read_record(copy) == read_record(own) != {}
     assert read_scores([own])["completion"].eq("text").all()
@@ -88,26 +100,26 @@ def test_score_tables_are_published_with_all_but_the_texts(results, tmp_path):
 
 
 def test_restored_files_lie_where_the_workflow_reads_them_and_those_there_stay(results, tmp_path, capsys):
-    publish(results, tmp_path / "published")
+    publish(EXPERIMENT, results, tmp_path / "published")
     restored = tmp_path / "restored"
     assert main(["restore", str(tmp_path / "published"), str(restored)]) == 0
-    assert f"new files in {restored}: 2" in capsys.readouterr().out
-    assert {str(file.relative_to(restored)): file.read_bytes() for file in restored.rglob("*") if file.is_file()} == {
+    assert f"new files in {restored}: 3" in capsys.readouterr().out
+    assert read_files(restored) == {
         SCORES: (tmp_path / "published" / SCORES).read_bytes(),
-        "rl/FB_rl/seed1/metrics.csv": b"rl/FB_rl/seed1/metrics.csv",
+        **{name: name.encode() for name in METRICS},
     }
     before = (results / SCORES).read_bytes()
-    (results / "rl/FB_rl/seed1/metrics.csv").unlink()
+    (results / "sft/FB/seed1/metrics.csv").unlink()
     assert main(["restore", str(tmp_path / "published"), str(results)]) == 0
     assert f"new files in {results}: 1" in capsys.readouterr().out
     assert (results / SCORES).read_bytes() == before
 
 
 def test_what_cannot_be_restored_is_refused_before_a_file_is_copied(results, tmp_path, capsys):
-    publish(results, tmp_path / "published")
+    publish(EXPERIMENT, results, tmp_path / "published")
     (tmp_path / "published/metrics/notes.csv").write_text("by hand")
     assert main(["restore", str(tmp_path / "published"), str(tmp_path / "restored")]) == 2
     assert "notes.csv: this is not named <stage>_<run>_seed<k>.csv" in capsys.readouterr().err
-    assert main(["restore", str(results / "figures"), str(tmp_path / "restored")]) == 2
-    assert f"{results / 'figures'}: there are no score tables" in capsys.readouterr().err
+    assert main(["restore", str(results / "tables"), str(tmp_path / "restored")]) == 2
+    assert f"{results / 'tables'}: there are no score tables" in capsys.readouterr().err
     assert not (tmp_path / "restored").exists()

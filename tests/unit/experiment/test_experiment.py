@@ -94,6 +94,20 @@ def test_runs_are_evaluated_on_what_figures_take(experiment) -> None:
     assert only.list_evaluations() == [("F", "steps_6_9"), ("F_rl_2_5", "steps_6_9")]
 
 
+def test_of_a_seed_is_taken_what_is_made_from_it() -> None:
+    """A table made from the first seed alone takes nothing of the second; what others take of it is made."""
+    of_F, of_B = ({"runs": [f"{model}_rl_2_5"], "suites": ["steps_6_9"], "module": "accuracy"} for model in "FB")
+    experiment = load(UNDRAWN | {"seeds": [4, 3], "tables": {"all": of_F, "first": of_B | {"seed_count": 1}}})
+    assert [experiment.make_figure_spec(name).seeds for name in ("all", "first")] == [(4, 3), (4,)]
+    assert experiment.list_runs_taken() == experiment.list_runs_taken(4) == ["F", "F_rl_2_5", "B", "B_rl_2_5"]
+    assert experiment.list_runs_taken(3) == ["F", "F_rl_2_5"]
+    assert experiment.list_evaluations(3) == [("F", "steps_6_9"), ("F_rl_2_5", "steps_6_9")]
+    one = load(UNDRAWN | {"seeds": [4], "tables": {"first": of_B | {"seed_count": 1}}})
+    assert one.make_figure_spec("first") == experiment.make_figure_spec("first")
+    more = load(UNDRAWN | {"seeds": [4], "tables": {"first": of_B | {"seed_count": 2}}})
+    assert more.make_figure_spec("first") == one.make_figure_spec("first")
+
+
 def test_runs_are_evaluated_on_suites_of_their_own_task() -> None:
     experiment = load(
         {

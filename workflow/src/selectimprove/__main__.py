@@ -5,7 +5,7 @@
     python -m selectimprove trace results/tiny/figures/figure2.pdf
     python -m selectimprove show --run FB_rl_6_9 --index 17
     python -m selectimprove base results/tiny/pretrain/gf11/seed0/checkpoint
-    python -m selectimprove publish results/tiny results/published/tiny
+    python -m selectimprove publish results/published/tiny
     python -m selectimprove restore results/published/full results/tiny
     python -m selectimprove decompose before.csv after.csv --by kind
     python -m selectimprove doctor --preset smollm2
@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 
 from selectimprove.commands import decompose, publish, reference, show, watch
-from selectimprove.experiment.config import DEFAULT_PRESET
+from selectimprove.experiment.config import DEFAULT_PRESET, load_files
 from selectimprove.provenance import tracing
 from selectimprove.terminal import allow_any_text, stop_printing
 
@@ -47,9 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     base_parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT")
     base_parser.add_argument("--steps", type=int, nargs="+", default=[4, 6, 8, 9, 12], help="default: %(default)s")
     base_parser.add_argument("--logs", type=int, default=100, help="of each number of steps; default: %(default)s")
-    publish_parser = commands.add_parser("publish", help="copy what a run shows to a folder under version control")
-    publish_parser.add_argument("results", type=Path, metavar="RESULTS", help="such as results/tiny")
-    publish_parser.add_argument("target", type=Path, metavar="FOLDER", help="its README.md stays")
+    publish.add_arguments(
+        commands.add_parser("publish", help="copy what a run shows to a folder under version control")
+    )
     restore_parser = commands.add_parser("restore", help="copy published scores to where the workflow reads them")
     restore_parser.add_argument("published", type=Path, metavar="FOLDER", help="such as results/published/full")
     restore_parser.add_argument("results", type=Path, metavar="RESULTS", help="what is there already stays")
@@ -73,7 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
         elif parsed.command == "show":
             show.show_problem(parsed)
         elif parsed.command == "publish":
-            print(f"{len(publish.publish(parsed.results, parsed.target))} files in {parsed.target}")
+            experiment = load_files(parsed.configfile)
+            results = Path("results") / experiment.preset
+            print(f"{len(publish.publish(experiment, results, parsed.target))} files in {parsed.target}")
         elif parsed.command == "restore":
             print(f"new files in {parsed.results}: {len(publish.restore(parsed.published, parsed.results))}")
         elif parsed.command == "reference":

@@ -246,13 +246,11 @@ class Estimator:
 
     def list_jobs(self) -> list[Job]:
         """Return the jobs that fine-tune, measure and evaluate for the preset's figures, tables and claims."""
-        pairs = self.experiment.list_evaluations()
-        runs = self.experiment.list_runs_taken()
         jobs = []
         for seed in self.experiment.seeds:
-            jobs += [self.describe_training(run, seed) for run in runs]
-            jobs += [self.describe_pass_rates(*pair, seed) for pair in self.experiment.list_pass_rates()]
-            jobs += [self.describe_evaluation(run, suite, seed) for run, suite in pairs]
+            jobs += [self.describe_training(run, seed) for run in self.experiment.list_runs_taken(seed)]
+            jobs += [self.describe_pass_rates(*pair, seed) for pair in self.experiment.list_pass_rates(seed)]
+            jobs += [self.describe_evaluation(*pair, seed) for pair in self.experiment.list_evaluations(seed)]
         return jobs
 
 

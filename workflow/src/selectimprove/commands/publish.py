@@ -1,14 +1,17 @@
 """A copy of what a run shows, small enough for version control, and the way back from it to results.
 
-Published are figures, tables, claims, report, step metrics and score tables without the completions' texts. Checkpoints
-stay where they are; the sidecars and score tables that are copied name them, with their digests. What was published
-there before is replaced, but for README.md, which a person writes. How long each job took is in one table, which
-`estimate` reads.
+    python -m selectimprove publish results/published/full --configfile workflow/presets/full.yaml
+
+Published are figures, tables, claims, report, step metrics and score tables without the completions' texts: those that
+the configuration names, whatever else lies in its folder of results. Checkpoints stay where they are; the sidecars and
+score tables that are copied name them, with their digests. What was published there before is replaced, but for
+README.md, which a person writes. How long each job took is in one table, which `estimate` reads.
 
 `restore` puts score tables and step metrics where the workflow reads them, so that figures, tables and claims of seeds
 that were run on several machines are drawn together, or drawn otherwise, without a checkpoint.
 """
 
+import argparse
 import re
 import shutil
 from functools import partial
@@ -17,49 +20,61 @@ from pathlib import Path
 import pandas as pd
 
 from selectimprove.commands.progress import read_timings
+from selectimprove.experiment.experiment import Experiment
+from selectimprove.experiment.jobs import list_jobs
 from selectimprove.files import put_in_place, write_whole
 from selectimprove.measurement.scores import copy_without_texts
 
 README = "README.md"
-SHOWN = ("figures/*", "tables/*", "claims.*", "report.html")
-METRICS = "*/*/seed*/metrics.csv"  # of each stage that trains
+DRAWN = ("figure", "table", "claims")  # rules, all of whose files are shown
 METRICS_NAME = re.compile(r"([a-z]+)_(\w+)_(seed\d+)")  # stage, run and seed, of the published ones
 SCORES = "evaluation/*/seed*/*.parquet"
 JOBS = "jobs.csv"
 JOB_COLUMNS = ["job", "topic", "units", "loop_seconds", "seconds"]
 
 
-def publish(results: Path, target: Path) -> list[Path]:
-    """Copy what `results` shows to `target`, whole or not at all; return the files that lie there then.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("target", type=Path, metavar="FOLDER", help="its README.md stays")
+    parser.add_argument(
+        "--configfile", type=Path, nargs="+", default=[], metavar="FILE", help="as Snakemake was called with"
+    )
+
+
+def publish(experiment: Experiment, results: Path, target: Path) -> list[Path]:
+    """Copy what an experiment shows in `results` to `target`, whole or not at all; return the files that lie there.
 
     Metrics are named <stage>_<run>_seed<k>.csv, in a folder of their own; score tables lie as in `results`. JOBS has a
     row a job that was done in one go: its topic and units of work (see jobs.describe_work), and the seconds that its
     loop and that all of it took.
 
-    Raises ValueError if the results are not a finished run's, or if two files would have one name.
+    Raises ValueError if a file is missing.
     """
-    if not (results / "report.html").is_file():
-        raise ValueError(f"{results}: there is no report.html; must be the results folder of a run that ended")
-    files = {path.name: path for pattern in SHOWN for path in sorted(results.glob(pattern))}
-    if len(files) < sum(len(list(results.glob(pattern))) for pattern in SHOWN):
-        raise ValueError(f"{results}: a figure and a table have one name, and cannot be published in one folder")
-    for path in sorted(results.glob(METRICS)):
-        files["metrics/{}_{}_{}.csv".format(*path.relative_to(results).parts)] = path
-    if (target / README).is_file():
-        files[README] = target / README
-    scores = {str(path.relative_to(results)): path for path in sorted(results.glob(SCORES))}
+    jobs = list_jobs(experiment)
+    outputs = [Path(output) for job in jobs for output in job.outputs]
+    files = {path.name: path for job in jobs if job.rule in DRAWN for path in map(Path, job.outputs)}
+    files["report.html"] = Path("report.html")
+    files |= {"metrics/{}_{}_{}.csv".format(*path.parts): path for path in outputs if path.name == "metrics.csv"}
+    scores = {str(path): path for path in outputs if path.match(SCORES)}
+    for path in (*files.values(), *scores.values()):
+        if not (results / path).is_file():
+            raise ValueError(f"{results / path}: there is no such file; a run of the same --configfile must have ended")
     with put_in_place(target) as folder:
         (folder / "metrics").mkdir(parents=True)
         for name, path in files.items():
-            shutil.copyfile(path, folder / name)
+            shutil.copyfile(results / path, folder / name)
+        if (target / README).is_file():
+            shutil.copyfile(target / README, folder / README)
         for name, path in scores.items():
-            copy_without_texts(path, folder / name)
+            copy_without_texts(results / path, folder / name)
+        keys = {job.key for job in jobs}
         rows = [
             (key, timing.topic, timing.units, timing.loop, timing.loop + timing.around)
             for key, timing in read_timings(results).items()
+            if key in keys
         ]
         pd.DataFrame(rows, columns=JOB_COLUMNS).round(2).to_csv(folder / JOBS, index=False)
-    return [target / name for name in [*files, *scores, JOBS]]
+    return [path for path in sorted(target.rglob("*")) if path.is_file()]
 
 
 def restore(published: Path, results: Path) -> list[Path]:

@@ -315,6 +315,7 @@ def expand_figures(
         name: {
             "module": name,
             "experiment": DEFAULT_EXPERIMENT,
+            "seed_count": None,
             **values,
             "runs": expand_patterns(f"{section}.{name}.runs", values["runs"], "run", runs),
             "suites": expand_patterns(f"{section}.{name}.suites", values["suites"], "suite", suites),

@@ -219,23 +219,32 @@ class Experiment:
             if self.find_task(run) == self.datasets[self.suites[suite].dataset].task
         ]
 
-    def list_evaluations(self) -> list[tuple[str, str]]:
-        """Return each (run, suite) that any figure or table takes."""
+    def list_figure_seeds(self, values: dict[str, Any]) -> tuple[int, ...]:
+        """Return the seeds that a figure is made from."""
+        return self.seeds[: values["seed_count"]]
+
+    def list_evaluations(self, seed: int | None = None) -> list[tuple[str, str]]:
+        """Return each (run, suite) that any figure, table or claim takes of this seed; None: of any seed.
+
+        The same holds for what of a seed is taken in list_test_datasets, list_runs_taken and list_pass_rates.
+        """
         drawn = [*self.figures.values(), *self.tables.values()]
+        drawn = [values for values in drawn if seed is None or seed in self.list_figure_seeds(values)]
         pairs = [pair for values in drawn for pair in self.list_figure_evaluations(values)]
         return list(dict.fromkeys([*pairs, *self.list_claim_evaluations()]))
 
-    def list_test_datasets(self) -> list[str]:
+    def list_test_datasets(self, seed: int | None = None) -> list[str]:
         """Return the data sets whose test problems any figure, table or claim takes."""
-        return list(dict.fromkeys(self.suites[suite].dataset for _, suite in self.list_evaluations()))
+        return list(dict.fromkeys(self.suites[suite].dataset for _, suite in self.list_evaluations(seed)))
 
-    def list_runs_taken(self) -> list[str]:
+    def list_runs_taken(self, seed: int | None = None) -> list[str]:
         """Return the runs that any figure, table or claim takes, each after those that it is made from."""
-        return list(dict.fromkeys(run for end, _ in self.list_evaluations() for run in self.list_upstream_runs(end)))
+        ends = [run for run, _ in self.list_evaluations(seed)]
+        return list(dict.fromkeys(run for end in ends for run in self.list_upstream_runs(end)))
 
-    def list_pass_rates(self) -> list[tuple[str, str]]:
+    def list_pass_rates(self, seed: int | None = None) -> list[tuple[str, str]]:
         """Return each (run, data set) whose pass rates filter the prompts of a run that is taken."""
-        filters = [self.filters.get(self.find_dataset(run)) for run in self.list_runs_taken()]
+        filters = [self.filters.get(self.find_dataset(run)) for run in self.list_runs_taken(seed)]
         return list(dict.fromkeys((own.run, own.candidates) for own in filters if own))
 
     def list_claim_evaluations(self) -> list[tuple[str, str]]:
@@ -287,26 +296,27 @@ class Experiment:
     def make_figure_spec(self, name: str) -> FigureSpec:
         """Return the spec of a figure or table."""
         values = self.find_figure(name)
-        evaluations = self.list_figure_evaluations(values)
+        evaluations, seeds = self.list_figure_evaluations(values), self.list_figure_seeds(values)
         return FigureSpec(
             name=name,
             module=values["module"],
             evaluations=tuple(evaluations),
-            seeds=self.seeds,
+            seeds=seeds,
             run_settings={run: self.describe_run(run) for run in self.list_figure_runs(values)},
-            config_digest=self.digest_upstream(values["runs"], evaluations),
+            config_digest=self.digest_upstream(values["runs"], evaluations, seeds),
         )
 
     def make_claims_spec(self) -> ClaimsSpec:
         evaluations = self.list_claim_evaluations()
         runs = list(dict.fromkeys(run for run, _ in evaluations))
-        return ClaimsSpec(self.claims, tuple(evaluations), self.seeds, self.digest_upstream(runs, evaluations))
+        digest = self.digest_upstream(runs, evaluations, self.seeds)
+        return ClaimsSpec(self.claims, tuple(evaluations), self.seeds, digest)
 
-    def digest_upstream(self, runs: list[str], evaluations: list[tuple[str, str]]) -> str:
-        """Return the digest of the specs of everything that these runs and evaluations depend on."""
+    def digest_upstream(self, runs: list[str], evaluations: list[tuple[str, str]], seeds: tuple[int, ...]) -> str:
+        """Return the digest of the specs of everything that these runs and evaluations depend on, of these seeds."""
         upstream: list[Any] = [self.make_convert_spec()] if self.model.is_packaged else []
         made_from = dict.fromkeys(run for end in runs for run in self.list_upstream_runs(end))
-        for seed in self.seeds:
+        for seed in seeds:
             if self.pretrains:
                 tasks = dict.fromkeys(self.find_task(run) for run in runs)
                 upstream += [self.make_pretrain_spec(task, seed) for task in tasks]

@@ -179,9 +179,10 @@ class JobList:
         """Add the job that draws a figure or table; return its key."""
         experiment, key = self.experiment, f"{rule}/{name}"
         values = experiment.find_figure(name)
-        takes = self.find_evaluations(experiment.list_figure_evaluations(values), experiment.seeds)
+        seeds = experiment.list_figure_seeds(values)
+        takes = self.find_evaluations(experiment.list_figure_evaluations(values), seeds)
         sft_runs = [run for run in experiment.list_figure_runs(values) if run in experiment.sft_values]
-        takes += [self.find_run(run, seed) for run in sft_runs for seed in experiment.seeds]
+        takes += [self.find_run(run, seed) for run in sft_runs for seed in seeds]
         self.add(key, experiment.make_figure_spec(name), [f"{rule}s/{name}.{suffix}" for suffix in suffixes], takes)
         return key
 
@@ -206,20 +207,20 @@ def list_jobs(experiment: Experiment) -> list[Job]:
     Stages follow one another as in STAGES, where that allows it.
     """
     jobs = JobList(experiment)
-    evaluations = experiment.list_evaluations()
     for seed in experiment.seeds:
-        for run in experiment.list_runs_taken():
+        for run in experiment.list_runs_taken(seed):
             jobs.add_run(run, seed)
-        for run, suite in evaluations:
+        for run, suite in experiment.list_evaluations(seed):
             jobs.add_evaluation(run, suite, seed)
+    evaluations = [key for key in jobs.jobs if key.startswith("evaluate/")]
     drawn = [jobs.add_drawn("figure", name, ("pdf", "png", "json")) for name in experiment.figures]
     drawn += [jobs.add_drawn("table", name, ("md", "csv", "json")) for name in experiment.tables]
-    jobs.add("scores", None, ["scores.parquet"], jobs.find_evaluations(evaluations, experiment.seeds))
+    jobs.add("scores", None, ["scores.parquet"], evaluations)
     if experiment.claims:
         takes = jobs.find_evaluations(experiment.list_claim_evaluations(), experiment.seeds)
         jobs.add("claims", experiment.make_claims_spec(), ["claims.md", "claims.csv", "claims.json"], takes)
         drawn.append("claims")
-    tests = [f"dataset/{name}_seed{seed}" for name in experiment.list_test_datasets() for seed in experiment.seeds]
+    tests = [f"dataset/{name}_seed{seed}" for seed in experiment.seeds for name in experiment.list_test_datasets(seed)]
     takes = [*drawn, "scores", *tests]
     jobs.add("report", experiment.make_report_spec(), ["report.html", "report.json"], takes)
     return jobs.sort()

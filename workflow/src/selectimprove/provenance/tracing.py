@@ -92,17 +92,15 @@ def trace(file: Path) -> int:
 
 def list_artifacts(experiment: Experiment, results: Path) -> list[Path]:
     """Return what the workflow makes by default, and what that is made from: sidecars stand for their files."""
-    evaluations = experiment.list_evaluations()
-    runs = experiment.list_runs_taken()
-    datasets = [experiment.make_run_spec(run, experiment.seeds[0]).dataset for run in runs]
-    datasets += [experiment.suites[suite].dataset for _, suite in evaluations]
-    pass_rates = experiment.list_pass_rates()
-    datasets += [candidates for _, candidates in pass_rates]
     paths = [f"figures/{name}.json" for name in experiment.figures]
     paths += [f"tables/{name}.json" for name in experiment.tables]
     paths += ["claims.json"] if experiment.claims else []
     paths += ["scores.parquet", "report.json"]
     for seed in experiment.seeds:
+        evaluations, runs = experiment.list_evaluations(seed), experiment.list_runs_taken(seed)
+        pass_rates = experiment.list_pass_rates(seed)
+        datasets = [experiment.find_dataset(run) for run in runs] + experiment.list_test_datasets(seed)
+        datasets += [candidates for _, candidates in pass_rates]
         paths += [f"evaluation/{run}/seed{seed}/{suite}.parquet" for run, suite in evaluations]
         for run in runs:
             folder = experiment.find_checkpoints_folder(run, seed)
