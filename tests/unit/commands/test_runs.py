@@ -236,6 +236,15 @@ def test_several_seeds_are_counted(experiment) -> None:
     assert set(list_runs(experiment, RESULTS)["state"]) == {"done"}
 
 
+def test_seeds_that_nothing_is_made_from_are_not_counted(experiment) -> None:
+    """F is done for the one seed that is taken of it; of B both are taken, of FB, which nothing takes, all count."""
+    tables = {"first": {"runs": ["F"], "seed_count": 1}, "all": {"runs": ["B"]}}
+    tables = {name: {"module": "accuracy", "suites": ["steps_6_9"], **values} for name, values in tables.items()}
+    seeds = load({"seeds": [0, 3], "figures": {}, "tables": tables, "claims": []})
+    states = list_runs(seeds, RESULTS).set_index("run")["state"]
+    assert states[["F", "B", "FB"]].to_list() == ["done", "1 done, 1 missing", "1 done, 1 missing"]
+
+
 def test_one_row_a_run_with_its_settings(experiment) -> None:
     """SFT runs first, as declared; what a run does not have is missing."""
     table = list_runs(experiment, RESULTS)

@@ -41,11 +41,14 @@ def find_state(experiment: Experiment, results: Path, run: str, seed: int) -> st
 def list_runs(experiment: Experiment, results: Path) -> pd.DataFrame:
     """Return one row a declared run: its key settings (missing for SFT runs where they have none) and its state.
 
-    With several seeds the state counts them, such as "2 done, 1 missing".
+    With several seeds the state counts them, such as "2 done, 1 missing": those that anything is made from of this run,
+    all where nothing is.
     """
+    taken = {seed: set(experiment.list_runs_taken(seed)) for seed in experiment.seeds}
     rows: list[dict[str, Any]] = []
     for run, values in {**experiment.sft_values, **experiment.rl_values}.items():
-        states = [find_state(experiment, results, run, seed) for seed in experiment.seeds]
+        seeds = [seed for seed in experiment.seeds if run in taken[seed]] or experiment.seeds
+        states = [find_state(experiment, results, run, seed) for seed in seeds]
         counts = [f"{states.count(state)} {state}" for state in ("done", "stale", "missing") if state in states]
         state = states[0] if len(states) == 1 else ", ".join(counts)
         rows.append({"run": run, **{name: values.get(name) for name in KEY_SETTINGS}, "state": state})
