@@ -77,6 +77,13 @@ def test_run_that_did_not_end_is_refused_and_what_is_published_stays(results, tm
     assert read_files(tmp_path / "published") == before
 
 
+def test_two_files_of_one_name_are_refused(results, tmp_path):
+    experiment = load({"tables": CONFIG["tables"] | {"claims": TABLE | {"module": "accuracy"}}})
+    with pytest.raises(ValueError, match=r"results/tiny: two files are called claims\.md, and cannot be published"):
+        publish(experiment, results, tmp_path / "published")
+    assert not (tmp_path / "published").exists()
+
+
 def test_the_command_takes_the_files_that_snakemake_was_called_with(results, tmp_path, capsys):
     drawn = {section: dict.fromkeys(CONFIG[section]) for section in ("figures", "tables")}
     drawn["tables"]["accuracy"] = TABLE

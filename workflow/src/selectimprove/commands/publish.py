@@ -14,6 +14,7 @@ that were run on several machines are drawn together, or drawn otherwise, withou
 import argparse
 import re
 import shutil
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -48,11 +49,14 @@ def publish(experiment: Experiment, results: Path, target: Path) -> list[Path]:
     row a job that was done in one go: its topic and units of work (see jobs.describe_work), and the seconds that its
     loop and that all of it took.
 
-    Raises ValueError if a file is missing.
+    Raises ValueError if a file is missing, or if two would have one name, such as the claims and a table called so.
     """
     jobs = list_jobs(experiment)
     outputs = [Path(output) for job in jobs for output in job.outputs]
-    files = {path.name: path for job in jobs if job.rule in DRAWN for path in map(Path, job.outputs)}
+    drawn = [Path(output) for job in jobs if job.rule in DRAWN for output in job.outputs]
+    if twice := [name for name, count in Counter(path.name for path in drawn).items() if count > 1]:
+        raise ValueError(f"{results}: two files are called {twice[0]}, and cannot be published in one folder")
+    files = {path.name: path for path in drawn}
     files["report.html"] = Path("report.html")
     files |= {"metrics/{}_{}_{}.csv".format(*path.parts): path for path in outputs if path.name == "metrics.csv"}
     scores = {str(path): path for path in outputs if path.match(SCORES)}
