@@ -47,9 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     base_parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT")
     base_parser.add_argument("--steps", type=int, nargs="+", default=[4, 6, 8, 9, 12], help="default: %(default)s")
     base_parser.add_argument("--logs", type=int, default=100, help="of each number of steps; default: %(default)s")
-    publish.add_arguments(
-        commands.add_parser("publish", help="copy what a run shows to a folder under version control")
-    )
+    publish_parser = commands.add_parser("publish", help="copy what a run shows to a folder under version control")
+    publish_parser.add_argument("target", type=Path, metavar="FOLDER", help="its README.md stays")
+    watch.add_arguments(publish_parser)
     restore_parser = commands.add_parser("restore", help="copy published scores to where the workflow reads them")
     restore_parser.add_argument("published", type=Path, metavar="FOLDER", help="such as results/published/full")
     restore_parser.add_argument("results", type=Path, metavar="RESULTS", help="what is there already stays")

@@ -11,7 +11,6 @@ README.md, which a person writes. How long each job took is in one table, which 
 that were run on several machines are drawn together, or drawn otherwise, without a checkpoint.
 """
 
-import argparse
 import re
 import shutil
 from collections import Counter
@@ -32,14 +31,6 @@ METRICS_NAME = re.compile(r"([a-z]+)_(\w+)_(seed\d+)")  # stage, run and seed, o
 SCORES = "evaluation/*/seed*/*.parquet"
 JOBS = "jobs.csv"
 JOB_COLUMNS = ["job", "topic", "units", "loop_seconds", "seconds"]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
-    parser.add_argument("target", type=Path, metavar="FOLDER", help="its README.md stays")
-    parser.add_argument(
-        "--configfile", type=Path, nargs="+", default=[], metavar="FILE", help="as Snakemake was called with"
-    )
 
 
 def publish(experiment: Experiment, results: Path, target: Path) -> list[Path]:

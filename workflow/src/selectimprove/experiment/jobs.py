@@ -165,11 +165,13 @@ class JobList:
             [f"{folder}/step{step}" for step in self.experiment.list_checkpoint_steps(run)],
         )
 
-    def add_evaluation(self, run: str, suite: str, seed: int) -> None:
+    def add_evaluation(self, run: str, suite: str, seed: int) -> str:
+        """Add the job that evaluates a run on a suite; return its key."""
         spec = self.experiment.make_evaluation_spec(run, suite, seed)
         [key] = self.find_evaluations([(run, suite)], [seed])
         takes = [self.find_run(run, seed), self.add_dataset(spec.suite.dataset, seed)]
         self.add(key, spec, [f"evaluation/{run}/seed{seed}/{suite}.parquet"], takes, spec.threads)
+        return key
 
     def find_evaluations(self, pairs: list[tuple[str, str]], seeds: Iterable[int]) -> list[str]:
         """Return the keys of the jobs that evaluate each (run, suite)."""
@@ -207,12 +209,11 @@ def list_jobs(experiment: Experiment) -> list[Job]:
     Stages follow one another as in STAGES, where that allows it.
     """
     jobs = JobList(experiment)
+    evaluations: list[str] = []
     for seed in experiment.seeds:
         for run in experiment.list_runs_taken(seed):
             jobs.add_run(run, seed)
-        for run, suite in experiment.list_evaluations(seed):
-            jobs.add_evaluation(run, suite, seed)
-    evaluations = [key for key in jobs.jobs if key.startswith("evaluate/")]
+        evaluations += [jobs.add_evaluation(run, suite, seed) for run, suite in experiment.list_evaluations(seed)]
     drawn = [jobs.add_drawn("figure", name, ("pdf", "png", "json")) for name in experiment.figures]
     drawn += [jobs.add_drawn("table", name, ("md", "csv", "json")) for name in experiment.tables]
     jobs.add("scores", None, ["scores.parquet"], evaluations)
